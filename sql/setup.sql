@@ -1,1 +1,253 @@
+-- setup: the schemas, the storage of the platform, its options and grants.
+--
+-- Extension members are code only.  The tables are made by cdp.setup(), belong
+-- to the role that calls it, and so are dumped and restored as ordinary tables.
+
 CREATE SCHEMA cdp;
+COMMENT ON SCHEMA cdp IS 'customer data platform: the public interface';
+
+GRANT USAGE ON SCHEMA cdp TO PUBLIC;
+-- Whoever created the extension may create the views that cdp.setup() puts here.
+GRANT CREATE ON SCHEMA cdp TO @extowner@;
+
+CREATE FUNCTION cdp.version() RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cdp_version';
+COMMENT ON FUNCTION cdp.version() IS
+'The version of the loaded library.  It differs from the version of the extension between a package upgrade and ALTER EXTENSION cdp UPDATE.';
+
+CREATE FUNCTION cdp.invalidate_settings() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cdp_invalidate_settings';
+COMMENT ON FUNCTION cdp.invalidate_settings() IS
+'Trigger on the tables of namespaces, options and blocked identifiers: tells every session to read them again.';
+
+CREATE FUNCTION cdp.option_defaults(OUT name text, OUT value text, OUT description text)
+    RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT v.* FROM (VALUES
+        ('conflict_policy', 'reject', 'What happens to a link that breaks a constraint: reject drops the weakest (the oldest links of strong identifiers win), drop_older lets the newest link win.'),
+        ('max_profile_size', '10000', 'The largest number of identifiers in one profile; links that would exceed it are refused.'),
+        ('max_replay', '100000', 'The largest number of identifiers that a real-time call evaluates again at once; larger work is queued for the next stitch or cdp.refresh_identities().'),
+        ('time_zone', 'UTC', 'The time zone of day boundaries and of timestamps without one.'),
+        ('realtime_max_events', '10000', 'People with more events than this are left to the next refresh by real-time evaluation.')
+    ) AS v(name, value, description);
+END;
+COMMENT ON FUNCTION cdp.option_defaults() IS
+'Every option with its default and meaning; the values in force are in the view cdp.options.';
+
+CREATE FUNCTION cdp.storage_version() RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN 1;
+COMMENT ON FUNCTION cdp.storage_version() IS
+'The version of the storage that this version of the extension works with; cdp.setup() brings the storage to it.';
+
+-- Raises the error that every platform call gives when the storage is missing or old.
+CREATE FUNCTION cdp.require_storage() RETURNS void
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cdp_require_storage';
+COMMENT ON FUNCTION cdp.require_storage() IS
+'Raises an error with a hint when the storage of the platform is missing or of another version; otherwise does nothing.';
+
+CREATE FUNCTION cdp.setup() RETURNS text
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $setup$
+DECLARE
+    stored integer;
+    current_storage CONSTANT integer := cdp.storage_version();
+BEGIN
+    IF NOT pg_catalog.has_schema_privilege('cdp', 'CREATE') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = 'permission denied to create the views of cdp',
+            HINT = pg_catalog.format('The owner of the extension, or a superuser, runs: GRANT CREATE ON SCHEMA cdp TO %I; (a restore by a superuser loses that grant).', current_user);
+    END IF;
+    -- Two sessions that set up at once: the second waits and finds the work done.
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('cdp.setup', 0));
+
+    IF pg_catalog.to_regclass('cdp_data.storage') IS NULL THEN
+        IF pg_catalog.to_regnamespace('cdp_data') IS NOT NULL THEN
+            RAISE duplicate_schema USING
+                MESSAGE = 'schema "cdp_data" exists and is not the storage of cdp',
+                HINT = 'Rename or drop that schema, then call cdp.setup() again.';
+        END IF;
+        CREATE SCHEMA cdp_data;
+        COMMENT ON SCHEMA cdp_data IS 'customer data platform: storage; read it through the views in schema cdp';
+        CREATE TABLE cdp_data.storage (
+            version integer NOT NULL,
+            only_row boolean NOT NULL DEFAULT true PRIMARY KEY CHECK (only_row)
+        );
+        COMMENT ON TABLE cdp_data.storage IS 'the version of this storage, one row';
+        COMMENT ON COLUMN cdp_data.storage.version IS 'version of the tables in this schema';
+        COMMENT ON COLUMN cdp_data.storage.only_row IS 'keeps the table at one row';
+        INSERT INTO cdp_data.storage (version) VALUES (0);
+        stored := 0;
+    ELSE
+        SELECT s.version INTO STRICT stored FROM cdp_data.storage AS s FOR UPDATE;
+        IF stored > current_storage THEN
+            RAISE object_not_in_prerequisite_state USING
+                MESSAGE = pg_catalog.format('the storage of cdp has version %s, newer than version %s of this library', stored, current_storage),
+                HINT = 'Install the newer package of cdp and run ALTER EXTENSION cdp UPDATE.';
+        END IF;
+    END IF;
+
+    -- One block for each version, so that an old storage walks through all of them.
+    IF stored < 1 THEN
+        PERFORM cdp.create_identity_storage();
+    END IF;
+
+    PERFORM cdp.create_setup_views();
+    PERFORM cdp.create_identity_views();
+    UPDATE cdp_data.storage SET version = current_storage WHERE version OPERATOR(pg_catalog.<>) current_storage;
+    IF stored = 0 THEN
+        RETURN pg_catalog.format('storage version %s created in schema cdp_data', current_storage);
+    ELSIF stored < current_storage THEN
+        RETURN pg_catalog.format('storage migrated from version %s to version %s', stored, current_storage);
+    END IF;
+    RETURN pg_catalog.format('storage version %s is up to date', current_storage);
+END
+$setup$;
+COMMENT ON FUNCTION cdp.setup() IS
+'Creates the storage of the platform in schema cdp_data, owned by the caller, and the views in schema cdp; on existing storage, migrates it to this version.  Can be repeated.';
+
+CREATE FUNCTION cdp.create_setup_views() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $views$
+BEGIN
+    CREATE OR REPLACE VIEW cdp.options AS
+        SELECT d.name, COALESCE(o.value, d.value) AS value, d.value AS default_value, d.description
+        FROM cdp.option_defaults() AS d LEFT JOIN cdp_data.option AS o ON o.name OPERATOR(pg_catalog.=) d.name;
+    COMMENT ON VIEW cdp.options IS 'every option with the value in force; change one with cdp.configure(option, value)';
+    COMMENT ON COLUMN cdp.options.name IS 'name of the option';
+    COMMENT ON COLUMN cdp.options.value IS 'value in force';
+    COMMENT ON COLUMN cdp.options.default_value IS 'value when nothing was configured';
+    COMMENT ON COLUMN cdp.options.description IS 'what the option does';
+END
+$views$;
+COMMENT ON FUNCTION cdp.create_setup_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability setup.';
+
+CREATE FUNCTION cdp.teardown(keep_data boolean DEFAULT true) RETURNS text
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $teardown$
+DECLARE
+    view_name text;
+BEGIN
+    IF keep_data IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'keep_data must not be null';
+    END IF;
+    -- Views of the platform only: what others built on them stops this with PostgreSQL's own error.
+    FOR view_name IN
+        SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'cdp' AND c.relkind = 'v'
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                          WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+        ORDER BY c.oid DESC
+    LOOP
+        EXECUTE 'DROP VIEW ' || view_name;
+    END LOOP;
+    IF NOT keep_data THEN
+        DROP SCHEMA IF EXISTS cdp_data CASCADE;
+        RETURN 'views and storage dropped';
+    END IF;
+    IF pg_catalog.to_regclass('cdp_data.storage') IS NOT NULL THEN
+        DROP TRIGGER IF EXISTS invalidate_settings ON cdp_data.namespace;
+        DROP TRIGGER IF EXISTS invalidate_settings ON cdp_data.option;
+        DROP TRIGGER IF EXISTS invalidate_settings ON cdp_data.blocked_identifier;
+    END IF;
+    RETURN 'views dropped, storage kept in schema cdp_data';
+END
+$teardown$;
+COMMENT ON FUNCTION cdp.teardown(boolean) IS
+'Precedes DROP EXTENSION cdp: drops the views in schema cdp and, with keep_data => false, the storage with all its data.  Kept storage is taken up again by CREATE EXTENSION cdp and cdp.setup().';
+
+CREATE FUNCTION cdp.configure(option text, value text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $configure$
+DECLARE
+    previous text;
+BEGIN
+    PERFORM cdp.require_storage();
+    -- Writers hold a weaker lock on this table until they end, so a setting never changes under one of them.
+    LOCK TABLE cdp_data.namespace IN SHARE ROW EXCLUSIVE MODE;
+    SELECT o.value INTO previous FROM cdp.options AS o WHERE o.name = configure.option;
+    IF NOT FOUND THEN
+        RAISE undefined_object USING
+            MESSAGE = pg_catalog.format('option "%s" does not exist', configure.option),
+            HINT = 'The view cdp.options lists the options.';
+    END IF;
+    IF configure.value IS NULL THEN
+        SELECT d.value INTO configure.value FROM cdp.option_defaults() AS d WHERE d.name = configure.option;
+    END IF;
+    CASE
+        WHEN configure.option = 'conflict_policy' THEN
+            IF configure.value NOT IN ('reject', 'drop_older') THEN
+                RAISE invalid_parameter_value USING
+                    MESSAGE = pg_catalog.format('invalid value for option "conflict_policy": "%s"', configure.value),
+                    HINT = 'The values are reject and drop_older.';
+            END IF;
+        WHEN configure.option = 'time_zone' THEN
+            IF NOT EXISTS (SELECT FROM pg_catalog.pg_timezone_names AS z WHERE z.name = configure.value) THEN
+                RAISE invalid_parameter_value USING
+                    MESSAGE = pg_catalog.format('time zone "%s" does not exist', configure.value),
+                    HINT = 'The view pg_timezone_names lists the time zones.';
+            END IF;
+        ELSE
+            IF configure.value !~ '^[0-9]{1,9}$' OR configure.value::integer < 1 THEN
+                RAISE invalid_parameter_value USING
+                    MESSAGE = pg_catalog.format('invalid value for option "%s": "%s"', configure.option, configure.value),
+                    HINT = 'The value is a whole number from 1 to 999999999.';
+            END IF;
+    END CASE;
+    IF previous = configure.value THEN
+        RETURN;
+    END IF;
+    INSERT INTO cdp_data.option AS o (name, value) VALUES (configure.option, configure.value)
+        ON CONFLICT ON CONSTRAINT option_pkey DO UPDATE SET value = EXCLUDED.value;
+    IF configure.option IN ('conflict_policy', 'max_profile_size') THEN
+        PERFORM cdp.rebuild_identities();
+    END IF;
+END
+$configure$;
+COMMENT ON FUNCTION cdp.configure(text, text) IS
+'Sets an option (NULL: back to its default).  A change of conflict_policy or max_profile_size rebuilds the partition in the same transaction.';
+
+CREATE FUNCTION cdp.grant_access(role regrole, access text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $grant$
+DECLARE
+    view_name text;
+    settings CONSTANT text := 'cdp_data.storage, cdp_data.namespace, cdp_data.option, cdp_data.blocked_identifier, cdp_data.label';
+BEGIN
+    IF role IS NULL OR access IS NULL OR access NOT IN ('reader', 'writer', 'admin') THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = pg_catalog.format('invalid access "%s"', access),
+            HINT = 'The kinds of access are reader, writer and admin.';
+    END IF;
+    PERFORM cdp.require_storage();
+    EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA cdp_data TO %s', role);
+    EXECUTE pg_catalog.format('GRANT SELECT ON ALL TABLES IN SCHEMA cdp_data TO %s', role);
+    FOR view_name IN
+        SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'cdp' AND c.relkind = 'v' AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+    LOOP
+        EXECUTE pg_catalog.format('GRANT SELECT ON %s TO %s', view_name, role);
+    END LOOP;
+    IF access IN ('writer', 'admin') THEN
+        EXECUTE pg_catalog.format('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA cdp_data TO %s', role);
+        EXECUTE pg_catalog.format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA cdp_data TO %s', role);
+    END IF;
+    IF access = 'writer' THEN
+        -- Writers bring evidence; the rules by which it is read are the administrators'.
+        EXECUTE pg_catalog.format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %s', settings, role);
+    END IF;
+END
+$grant$;
+COMMENT ON FUNCTION cdp.grant_access(regrole, text) IS
+'Lets a role read the views (reader), also bring in evidence (writer: stitch, identify, retract), or also change namespaces, labels and options (admin).  Called by the owner of the storage.';
