@@ -19,4 +19,15 @@
 #define PGDLLEXPORT __attribute__((visibility("default")))
 #endif
 
+/*
+ * Run a plan to its end, once.  PostgreSQL 18 dropped ExecutorRun's execute_once.
+ */
+#if PG_VERSION_NUM >= 180000
+#define cdp_executor_run(description, direction, count) \
+	ExecutorRun((description), (direction), (count))
+#else
+#define cdp_executor_run(description, direction, count) \
+	ExecutorRun((description), (direction), (count), true)
+#endif
+
 #endif							/* CDP_COMPAT_H */

@@ -1,0 +1,401 @@
+/*
+ * query.c
+ *		Reading the rows of a query that a caller gives as text (see query.h).
+ *
+ * The text is parsed, analysed, rewritten and planned with the server's own
+ * functions, as COPY (query) TO does, so that names, row security and
+ * privileges are those of the caller, and it runs on the snapshot of the calling
+ * statement.  SPI is not used, because it would either materialise the result
+ * or, with a cursor, give up parallel plans.
+ *
+ * What is read-only here is the statement: SELECT, VALUES, TABLE and WITH over
+ * them, without INTO, data-modifying WITH or row locks.  A volatile function
+ * that it calls may do what its caller may do.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "cdp.h"
+#include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_coerce.h"
+#include "parser/scansup.h"
+#include "query.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+struct CdpQuery
+{
+	const char *text;			/* what the caller wrote */
+	const char *what;			/* for messages: who was given it */
+	Query	   *query;			/* analysed and rewritten */
+	TupleDesc	descriptor;		/* result columns before coercions */
+	Oid		   *coercions;		/* wanted type of each column, or InvalidOid */
+	bool		coerced;		/* is any of them set? */
+	bool		was_run;
+	MemoryContext context;		/* holds all of this */
+};
+
+typedef struct QueryReceiver
+{
+	DestReceiver base;			/* must be first */
+	CdpRowCallback callback;
+	void	   *argument;
+	MemoryContext row_context;
+	ErrorContextCallback *outer_errors; /* error context outside of the query */
+} QueryReceiver;
+
+/*
+ * Positions in the text are reported as those of an internal query, which is
+ * how psql and drivers come to show the place.  The text itself is not repeated
+ * in other errors: it may hold personal values, and contexts go to the log.
+ */
+static void
+query_error_callback(void *argument)
+{
+	CdpQuery   *prepared = (CdpQuery *) argument;
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(prepared->text);
+	}
+	errcontext("query given to %s", prepared->what);
+}
+
+/*
+ * The position, in characters from 1, of the statement that starts at a byte of
+ * the text or after the white space there.
+ */
+static int
+character_position(const char *text, int location)
+{
+	while (scanner_isspace(text[location]))
+		location++;
+	return pg_mbstrlen_with_len(text, location) + 1;
+}
+
+/*
+ * Analysis and execution need an active snapshot.  A function always has one,
+ * that of the calling statement; a procedure may not.
+ */
+static void
+push_snapshot(void)
+{
+	if (ActiveSnapshotSet())
+		PushActiveSnapshot(GetActiveSnapshot());
+	else
+		PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+refuse_row_locks(bool has_row_locks)
+{
+	if (has_row_locks)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("query must not lock rows"),
+				 errhint("Remove FOR UPDATE, FOR SHARE and the like.")));
+}
+
+/*
+ * Parse and analyse a query.
+ *
+ * query: the text, one statement, with or without a semicolon; NULL is an error.
+ * what: who asks, for messages, such as "cdp.stitch"; must outlive the query.
+ *
+ * The result lives in a child of the current memory context.  Errors: NULL
+ * (null_value_not_allowed), no or several statements (syntax_error), a statement
+ * that is not a read-only query (feature_not_supported), and all that the
+ * parser finds, with the position in the text.
+ */
+CdpQuery *
+cdp_query_prepare(const char *query, const char *what)
+{
+	CdpQuery   *prepared;
+	MemoryContext context;
+	MemoryContext outer_context;
+	ErrorContextCallback error_context;
+	List	   *statements;
+	List	   *queries;
+	RawStmt    *statement;
+
+	if (query == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("query given to %s must not be null", what),
+				 errhint("Pass one SELECT as text.")));
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "cdp query",
+									ALLOCSET_DEFAULT_SIZES);
+	outer_context = MemoryContextSwitchTo(context);
+
+	prepared = palloc0(sizeof(CdpQuery));
+	prepared->text = pstrdup(query);
+	prepared->what = what;
+	prepared->context = context;
+
+	error_context.callback = query_error_callback;
+	error_context.arg = prepared;
+	error_context.previous = error_context_stack;
+	error_context_stack = &error_context;
+
+	statements = pg_parse_query(prepared->text);
+	if (statements == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("query must not be empty"),
+				 errhint("Pass one SELECT as text.")));
+	if (list_length(statements) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("query must be a single statement"),
+				 errhint("Pass one SELECT as text."),
+				 errposition(character_position(prepared->text,
+												lsecond_node(RawStmt, statements)->stmt_location))));
+
+	statement = linitial_node(RawStmt, statements);
+	if (!IsA(statement->stmt, SelectStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("query must be a SELECT, not %s",
+						GetCommandTagName(CreateCommandTag((Node *) statement))),
+				 errhint("Pass one SELECT, VALUES, TABLE or WITH ... SELECT that only reads.")));
+
+	push_snapshot();
+	queries = pg_analyze_and_rewrite_fixedparams(statement, prepared->text,
+												 NULL, 0, NULL);
+	PopActiveSnapshot();
+
+	if (list_length(queries) != 1)
+		elog(ERROR, "unexpected rewrite of a SELECT into %d queries",
+			 list_length(queries));
+	prepared->query = linitial_node(Query, queries);
+
+	/* SELECT INTO comes out of analysis as a utility statement */
+	if (prepared->query->commandType != CMD_SELECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("query must not be SELECT INTO"),
+				 errhint("Remove the INTO clause.")));
+	if (prepared->query->hasModifyingCTE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("query must not contain data-modifying statements in WITH"),
+				 errhint("Run the changes first, as a statement of their own.")));
+	refuse_row_locks(prepared->query->rowMarks != NIL);
+
+	prepared->descriptor = ExecCleanTypeFromTL(prepared->query->targetList);
+	prepared->coercions = cdp_palloc0_array(Oid, prepared->descriptor->natts + 1);
+
+	error_context_stack = error_context.previous;
+	MemoryContextSwitchTo(outer_context);
+	return prepared;
+}
+
+/*
+ * The columns that the query yields, before coercions: names, types, type
+ * modifiers and collations.  Belongs to the query.
+ */
+TupleDesc
+cdp_query_descriptor(CdpQuery *prepared)
+{
+	return prepared->descriptor;
+}
+
+/*
+ * Ask for a column (counted from 1) as a value of another type.
+ *
+ * False, and no change, if there is no implicit cast.  Types that are binary
+ * compatible need no coercion and cost nothing.
+ */
+bool
+cdp_query_coerce(CdpQuery *prepared, int attribute_number, Oid type)
+{
+	Form_pg_attribute attribute;
+
+	Assert(attribute_number >= 1 &&
+		   attribute_number <= prepared->descriptor->natts);
+	Assert(!prepared->was_run);
+
+	attribute = TupleDescAttr(prepared->descriptor, attribute_number - 1);
+	if (IsBinaryCoercible(attribute->atttypid, type))
+		return true;
+	if (!can_coerce_type(1, &attribute->atttypid, &type, COERCION_IMPLICIT))
+		return false;
+
+	prepared->coercions[attribute_number - 1] = type;
+	prepared->coerced = true;
+	return true;
+}
+
+/*
+ * SELECT the columns, cast as wanted, FROM (the query).  The planner pulls the
+ * subquery up where it can.
+ */
+static Query *
+wrap_with_coercions(CdpQuery *prepared)
+{
+	Query	   *outer = makeNode(Query);
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+	RangeTblRef *reference = makeNode(RangeTblRef);
+	List	   *names = NIL;
+	List	   *targets = NIL;
+
+	for (int i = 0; i < prepared->descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(prepared->descriptor, i);
+		char	   *name = pstrdup(NameStr(attribute->attname));
+		Node	   *expression;
+
+		expression = (Node *) makeVar(1, i + 1, attribute->atttypid,
+									  attribute->atttypmod,
+									  attribute->attcollation, 0);
+		if (OidIsValid(prepared->coercions[i]))
+		{
+			expression = coerce_to_target_type(NULL, expression,
+											   attribute->atttypid,
+											   prepared->coercions[i], -1,
+											   COERCION_IMPLICIT,
+											   COERCE_IMPLICIT_CAST, -1);
+			if (expression == NULL)
+				elog(ERROR, "could not coerce column %d", i + 1);
+		}
+
+		names = lappend(names, makeString(name));
+		targets = lappend(targets,
+						  makeTargetEntry((Expr *) expression, i + 1, name, false));
+	}
+
+	entry->rtekind = RTE_SUBQUERY;
+	entry->subquery = prepared->query;
+	entry->alias = entry->eref = makeAlias("given", names);
+	entry->inFromCl = true;
+	reference->rtindex = 1;
+
+	outer->commandType = CMD_SELECT;
+	outer->querySource = prepared->query->querySource;
+	outer->canSetTag = true;
+	outer->rtable = list_make1(entry);
+	outer->jointree = makeFromExpr(list_make1(reference), NULL);
+	outer->targetList = targets;
+	outer->hasRowSecurity = prepared->query->hasRowSecurity;
+	outer->stmt_location = prepared->query->stmt_location;
+	outer->stmt_len = prepared->query->stmt_len;
+
+	return outer;
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc descriptor)
+{
+}
+
+static bool
+receiver_receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	QueryReceiver *receiver = (QueryReceiver *) self;
+	MemoryContext outer_context;
+	ErrorContextCallback *query_errors = error_context_stack;
+
+	MemoryContextReset(receiver->row_context);
+	outer_context = MemoryContextSwitchTo(receiver->row_context);
+
+	/* what the callback finds wrong is not an error of the query */
+	error_context_stack = receiver->outer_errors;
+	receiver->callback(receiver->argument, slot);
+	error_context_stack = query_errors;
+
+	MemoryContextSwitchTo(outer_context);
+	return true;
+}
+
+static void
+receiver_shutdown(DestReceiver *self)
+{
+}
+
+static void
+receiver_destroy(DestReceiver *self)
+{
+}
+
+/*
+ * Plan the query, run it and hand each row to the callback.
+ *
+ * flags: CDP_QUERY_PARALLEL or 0.  Returns the number of rows.  A query runs
+ * once; it sees what the calling statement sees.
+ */
+uint64
+cdp_query_run(CdpQuery *prepared, int flags, CdpRowCallback callback,
+			  void *argument)
+{
+	QueryReceiver receiver = {0};
+	QueryDesc  *description;
+	PlannedStmt *plan;
+	MemoryContext outer_context;
+	ErrorContextCallback error_context;
+	uint64		rows;
+
+	Assert(!prepared->was_run);
+	prepared->was_run = true;
+
+	outer_context = MemoryContextSwitchTo(prepared->context);
+
+	error_context.callback = query_error_callback;
+	error_context.arg = prepared;
+	error_context.previous = error_context_stack;
+	error_context_stack = &error_context;
+
+	push_snapshot();
+
+	plan = pg_plan_query(prepared->coerced ? wrap_with_coercions(prepared) : prepared->query,
+						 prepared->text,
+						 (flags & CDP_QUERY_PARALLEL) ? CURSOR_OPT_PARALLEL_OK : 0,
+						 NULL);
+	/* row locks of subqueries show only now */
+	refuse_row_locks(plan->rowMarks != NIL);
+
+	receiver.base.receiveSlot = receiver_receive;
+	receiver.base.rStartup = receiver_startup;
+	receiver.base.rShutdown = receiver_shutdown;
+	receiver.base.rDestroy = receiver_destroy;
+	receiver.base.mydest = DestNone;
+	receiver.callback = callback;
+	receiver.argument = argument;
+	receiver.outer_errors = error_context.previous;
+	receiver.row_context = AllocSetContextCreate(prepared->context,
+												 "cdp query row",
+												 ALLOCSET_DEFAULT_SIZES);
+
+	description = CreateQueryDesc(plan, prepared->text, GetActiveSnapshot(),
+								  InvalidSnapshot, &receiver.base, NULL, NULL, 0);
+	ExecutorStart(description, 0);
+	cdp_executor_run(description, ForwardScanDirection, 0);
+	ExecutorFinish(description);
+	rows = description->estate->es_processed;
+	ExecutorEnd(description);
+	FreeQueryDesc(description);
+
+	PopActiveSnapshot();
+	MemoryContextDelete(receiver.row_context);
+
+	error_context_stack = error_context.previous;
+	MemoryContextSwitchTo(outer_context);
+	return rows;
+}
+
+/*
+ * Free the query and all that belongs to it, its descriptor included.
+ */
+void
+cdp_query_free(CdpQuery *prepared)
+{
+	MemoryContextDelete(prepared->context);
+}

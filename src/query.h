@@ -1,0 +1,42 @@
+/*
+ * query.h
+ *		Reading the rows of a query that a caller gives as text: one read-only
+ *		statement, with the caller's rights and search_path, streamed row by row
+ *		to a callback (nothing is materialised) and with a plan that may be
+ *		parallel.
+ *
+ * The order of calls: prepare, look at the descriptor, coerce where needed, run
+ * (once), free.
+ */
+#ifndef CDP_QUERY_H
+#define CDP_QUERY_H
+
+#include "access/tupdesc.h"
+#include "executor/tuptable.h"
+
+typedef struct CdpQuery CdpQuery;
+
+/*
+ * Called once for each row, in a memory context that is reset before the next
+ * one.  It may raise errors and may call SPI (the caller of cdp_query_run keeps
+ * SPI_connect and SPI_finish outside of the run, or inside of one callback).
+ */
+typedef void (*CdpRowCallback) (void *argument, TupleTableSlot *slot);
+
+/*
+ * Let the planner choose a parallel plan.  While one runs, a callback can read
+ * through SPI with read_only = true, and insert into a table through the table
+ * access methods when the transaction has its id already, but cannot run
+ * commands that write, nor start subtransactions.  Without this flag it can do
+ * all of that.
+ */
+#define CDP_QUERY_PARALLEL	0x01
+
+extern CdpQuery *cdp_query_prepare(const char *query, const char *what);
+extern TupleDesc cdp_query_descriptor(CdpQuery *prepared);
+extern bool cdp_query_coerce(CdpQuery *prepared, int attribute_number, Oid type);
+extern uint64 cdp_query_run(CdpQuery *prepared, int flags,
+							CdpRowCallback callback, void *argument);
+extern void cdp_query_free(CdpQuery *prepared);
+
+#endif							/* CDP_QUERY_H */
