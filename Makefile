@@ -1,16 +1,130 @@
+# Builds, installs and tests cdp.  What most people need:
+#
+#   make demo      see what it does, on a throwaway server
+#   make test      run every test, on a throwaway server
+#   make           build against the PostgreSQL that PG_CONFIG names
+#   make install   install there; then CREATE EXTENSION cdp in a database
+#
+# demo and test install what they need on Debian and touch no existing cluster.
+# make help lists the rest.
+
 EXTENSION  = cdp
 MODULE_big = cdp
-EXTVERSION = $(shell sed -n "s/^default_version *= *'\([^']*\)'.*/\1/p" cdp.control)
-CAPABILITIES = setup identity
-SCRIPTS_SQL = $(CAPABILITIES:%=sql/%.sql)
-OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
-DATA = $(wildcard sql/cdp--*--*.sql)
-DATA_built = sql/cdp--$(EXTVERSION).sql
-PG_CPPFLAGS = -Isrc -DCDP_VERSION='"$(EXTVERSION)"'
-PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -fvisibility=hidden
-with_llvm = no
+
+# The version lives in cdp.control and nowhere else; everything else is
+# generated from it or, where a file format forbids that, checked by make lint.
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\([^']*\)'.*/\1/p" cdp.control)
+
+# The versioned install script is built from the capabilities' scripts, in this
+# order; sql/<capability>_<part>.sql stand before sql/<capability>.sql.
+CAPABILITIES = setup identity profile source trait segment score match privacy activation
+SCRIPT_PARTS := $(foreach capability,$(CAPABILITIES),$(sort $(wildcard sql/$(capability)_*.sql)) $(wildcard sql/$(capability).sql))
+VERSIONED_SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
+
+DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)
+DATA_built = $(VERSIONED_SCRIPT)
+
+C_SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+C_HEADERS := $(sort $(wildcard src/*.h src/*/*.h))
+OBJS    = $(C_SOURCES:.c=.o)
+
+# libphonenumber is C++; what touches it is a module of its own, which is loaded
+# on first use, so that a server without the library can use all the rest.
+PHONE_SOURCES := $(sort $(wildcard src/identity/phone*.cc))
+PHONE_OBJS    = $(PHONE_SOURCES:.cc=.o)
+PHONE_LIBS    = -lphonenumber
+
+WARNINGS     = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+PG_CPPFLAGS  = -Isrc -DCDP_VERSION='"$(EXTVERSION)"' $(EXTRA_CPPFLAGS)
+PG_CFLAGS    = $(WARNINGS) -fvisibility=hidden -MMD -MP $(EXTRA_CFLAGS)
+PG_CXXFLAGS  = $(WARNINGS) -Wno-register -std=gnu++17 -fvisibility=hidden -fvisibility-inlines-hidden -MMD -MP $(EXTRA_CFLAGS)
+SHLIB_LINK   = -lidn2 -lunistring $(EXTRA_LIBS)
+
+REGRESS        = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+ISOLATION      = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+REGRESS_OPTS   = --inputdir=test --load-extension=$(EXTENSION)
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
+TAP_TESTS      = $(if $(wildcard test/t/*.pl),1)
+PROVE_TESTS    = test/t/*.pl
+EXTRA_CLEAN    = $(C_SOURCES:.c=.d) $(PHONE_OBJS) $(PHONE_SOURCES:.cc=.d) cdp_phone.so $(wildcard sql/$(EXTENSION)--?.?.?.sql) \
+	results log output_iso tmp_check tmp_check_iso tmp_install build regression.diffs regression.out
+
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+SERVER_HEADER := $(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h)
+
+.DEFAULT_GOAL = all
+
+ifneq ($(and $(wildcard $(PGXS)),$(SERVER_HEADER)),)
+
+# Bitcode for JIT inlining needs the very clang that PostgreSQL was built with.
+CLANG_OF_SERVER := $(shell sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)
+ifeq ($(origin with_llvm),undefined)
+ifeq ($(and $(CLANG_OF_SERVER),$(shell command -v $(firstword $(CLANG_OF_SERVER) false))),)
+override with_llvm = no
+endif
+endif
+
 include $(PGXS)
-sql/cdp--$(EXTVERSION).sql: $(SCRIPTS_SQL) cdp.control
-	cat $(SCRIPTS_SQL) > $@
+
+-include $(C_SOURCES:.c=.d) $(PHONE_SOURCES:.cc=.d)
+$(OBJS:.o=.bc): $(C_HEADERS)
+$(OBJS) $(OBJS:.o=.bc) $(PHONE_OBJS): cdp.control
+
+ifneq ($(PHONE_SOURCES),)
+all: cdp_phone.so
+install: install-phone
+uninstall: uninstall-phone
+
+$(PHONE_OBJS): %.o: %.cc
+	$(CXX) $(filter-out -Werror=%,$(CXXFLAGS)) $(PG_CXXFLAGS) $(CPPFLAGS) -fPIC -c -o $@ $<
+
+cdp_phone.so: $(PHONE_OBJS)
+	$(CXX) $(CXXFLAGS) -shared -o $@ $(PHONE_OBJS) $(LDFLAGS) $(PHONE_LIBS) $(EXTRA_LIBS)
+
+.PHONY: install-phone uninstall-phone
+install-phone: cdp_phone.so installdirs
+	$(INSTALL_SHLIB) cdp_phone.so '$(DESTDIR)$(pkglibdir)/cdp_phone.so'
+
+uninstall-phone:
+	rm -f '$(DESTDIR)$(pkglibdir)/cdp_phone.so'
+endif
+
+else
+
+# Without the server's headers nothing can be built; say what is missing.  The
+# targets below that install it themselves still work.
+.PHONY: all install uninstall installcheck installdirs
+all install uninstall installcheck installdirs:
+	@test/lib/packages --hint
+	@exit 1
+
+.PHONY: clean distclean
+clean distclean:
+	rm -rf $(OBJS) $(EXTRA_CLEAN)
+
+endif
+
+$(VERSIONED_SCRIPT): $(SCRIPT_PARTS) cdp.control Makefile
+	@{ printf '%s\n' '-- complain if script is sourced in psql, rather than via CREATE EXTENSION' \
+		'\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit' '' \
+		'SET LOCAL search_path TO pg_catalog, pg_temp;'; \
+	for part in $(SCRIPT_PARTS); do printf '\n-- from %s\n\n' $$part; cat $$part; done; } > $@.tmp
+	@mv $@.tmp $@
+
+.PHONY: help demo test bench
+help:
+	@sed -n 's/^#   \(make\)/  \1/p' Makefile
+	@printf '%s\n' '  make bench     the measurements of docs/benchmarks.md'
+
+demo:
+	@test/lib/packages
+	@test/lib/server test/demo/run
+
+test:
+	@test/lib/packages
+	@test/run
+
+bench:
+	@test/lib/packages
+	@test/bench/run

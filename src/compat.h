@@ -11,12 +11,24 @@
 
 /*
  * The library is compiled with hidden visibility.  Before PostgreSQL 16
- * PGDLLEXPORT expands to nothing on ELF platforms, so SQL-callable functions
- * are exported here.
+ * PGDLLEXPORT expands to nothing on ELF platforms and PG_FUNCTION_INFO_V1
+ * declares the function without it, so both are given the later meaning here.
  */
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))
+
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(funcname) \
+extern PGDLLEXPORT Datum funcname(PG_FUNCTION_ARGS); \
+extern PGDLLEXPORT const Pg_finfo_record * CppConcat(pg_finfo_,funcname)(void); \
+const Pg_finfo_record * \
+CppConcat(pg_finfo_,funcname) (void) \
+{ \
+	static const Pg_finfo_record my_finfo = { 1 }; \
+	return &my_finfo; \
+} \
+extern int no_such_variable
 #endif
 
 /*
