@@ -344,11 +344,9 @@ cdp_normalize_phone(PG_FUNCTION_ARGS)
 	size_t		region_length = VARSIZE_ANY_EXHDR(region);
 	Normalizer	normalizer = {.kind = NORMALIZER_PHONE};
 
-	/* the empty string means "none" to the rules, but here is a mistake */
-	if (region_length == 0 ||
-		region_length >= sizeof(normalizer.default_region))
-		normalize_phone_check_region(region_length == 0 ? "" :
-									 text_to_cstring(region));
+	/* no region has a name that long, so this raises the error */
+	if (region_length >= sizeof(normalizer.default_region))
+		normalize_phone_check_region(text_to_cstring(region));
 	else
 		memcpy(normalizer.default_region, VARDATA_ANY(region), region_length);
 	return normalized_text(fcinfo, &normalizer);

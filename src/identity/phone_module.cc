@@ -9,6 +9,8 @@ extern "C"
 
 #include "fmgr.h"
 
+#include "compat.h"
+
 #if PG_VERSION_NUM >= 180000
 PG_MODULE_MAGIC_EXT(.name = "cdp_phone",.version = CDP_VERSION);
 #else
