@@ -19,7 +19,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     e evidence;
     names text[] := ARRAY['test_b', 'test_a', 'test_d', 'test_c'];
-    alphabet text[] := ARRAY['B', 'a', 'é', '~', '0', 'Z z', 'aa', '''"', '\', '{,}'];
+    alphabet text[] := ARRAY['B', 'a', 'é', '~', '1', 'Z z', 'aa', '''"', '\', '{,}'];
     priorities integer[];
     max_per_profile integer[];
     max_links integer[];
@@ -32,7 +32,7 @@ BEGIN
                       ELSE '{1,2,3,4}'::integer[] END;
     max_per_profile := ARRAY[1, pick('{1,2}'::integer[]), pick('{2,NULL}'::integer[]), NULL];
     max_links := ARRAY[NULL, pick('{2,NULL}'::integer[]), pick('{1,2,NULL}'::integer[]),
-                       pick('{1,2,3,0}'::integer[])];
+                       pick('{1,2,3}'::integer[])];
     IF size = 'large' THEN
         max_links := ARRAY[NULL, NULL, pick('{3,10,NULL}'::integer[]), pick('{3,6,10}'::integer[])];
     END IF;
