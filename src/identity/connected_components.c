@@ -21,6 +21,9 @@
 #include "postgres.h"
 
 #include <math.h>
+#ifndef WIN32
+#include <sys/mman.h>
+#endif
 
 #include "catalog/pg_type.h"
 #include "cdp.h"
@@ -50,6 +53,14 @@ PG_FUNCTION_INFO_V1(cdp_connected_components_uuid);
 #define INITIAL_NODES 1024
 #define MINIMUM_BLOCK_BYTES ((Size) 8 * 1024)
 #define MAXIMUM_BLOCK_BYTES ((Size) 64 * 1024 * 1024)
+
+/* Arrays from this size on are put on huge pages */
+#define HUGE_PAGE_ARRAY_BYTES ((Size) 8 * 1024 * 1024)
+#define SYSTEM_PAGE_BYTES ((Size) 64 * 1024)	/* the largest of any platform */
+
+/* How many nodes ahead the sequential passes prefetch what nodes point to */
+#define FAR_AHEAD 32
+#define NEAR_AHEAD 16
 
 /* Hash slots per node at most: 4 / 3, so the table is at most 75 % full */
 #define SLOTS_FOR_NODES(nodes) ((uint64) (nodes) + (uint64) (nodes) / 3 + 1)
@@ -126,7 +137,7 @@ typedef struct Components
 		TextKey		text[BATCH_NODES];
 	}			batch_keys;
 	uint64		batch_hashes[BATCH_NODES];
-	uint32		batch_nodes[BATCH_NODES];
+	uint32		batch_nodes[BATCH_NODES];	/* first their slots */
 	Size		batch_text_used;
 	char	   *batch_text;
 
@@ -273,6 +284,27 @@ node_is_less(const Components *graph, uint64 a, uint64 b, const NodeType type)
  * Memory
  * ------------------------------------------------------------------------ */
 
+/*
+ * Where the system leaves the choice to the program (Linux does, by default),
+ * have a large array on huge pages: half of the time goes into address
+ * translation otherwise.
+ */
+static void
+prefer_huge_pages(void *array, Size bytes)
+{
+#ifdef MADV_HUGEPAGE
+	if (bytes >= HUGE_PAGE_ARRAY_BYTES)
+	{
+		char	   *start = (char *) TYPEALIGN(SYSTEM_PAGE_BYTES, array);
+		char	   *end = (char *) TYPEALIGN_DOWN(SYSTEM_PAGE_BYTES,
+												  (char *) array + bytes);
+
+		/* only advice: an error changes nothing */
+		(void) madvise(start, end - start, MADV_HUGEPAGE);
+	}
+#endif
+}
+
 /* Bytes of nodes and slots; what strings take comes on top */
 static double
 bytes_for_nodes(const Components *graph, double nodes)
@@ -347,6 +379,7 @@ reserve_nodes(Components *graph, uint64 more)
 		graph->nodes = MemoryContextAllocHuge(graph->context, bytes);
 	else
 		graph->nodes = repalloc_huge(graph->nodes, bytes);
+	prefer_huge_pages(graph->nodes, bytes);
 	graph->capacity = capacity;
 
 	if (graph->slots != NULL)
@@ -355,6 +388,7 @@ reserve_nodes(Components *graph, uint64 more)
 	graph->slot_count = SLOTS_FOR_NODES(capacity);
 	bytes = mul_size(sizeof(HashSlot), graph->slot_count);
 	graph->slots = MemoryContextAllocHuge(graph->context, bytes);
+	prefer_huge_pages(graph->slots, bytes);
 	memset(graph->slots, 0xff, bytes);
 
 	switch (graph->type)
@@ -447,18 +481,15 @@ find_root(const Components *graph, uint32 node, const NodeType type)
 
 /*
  * The index of the batch's key, EMPTY_SLOT if it is not there and there is no
- * place for it.
+ * place for it.  slot: where to start looking.
  */
 static pg_attribute_always_inline uint32
-find_or_add_node(Components *graph, int key, const NodeType type)
+find_or_add_node(Components *graph, int key, uint64 slot, const NodeType type)
 {
 	uint64		hash = graph->batch_hashes[key];
-	uint64		slot;
 	uint64		node;
 
-	for (slot = home_slot(graph, hash);
-		 graph->slots[slot].node != EMPTY_SLOT;
-		 slot = next_slot(graph, slot))
+	for (; graph->slots[slot].node != EMPTY_SLOT; slot = next_slot(graph, slot))
 	{
 		if (graph->slots[slot].tag == (uint32) hash &&
 			node_is_key(graph, graph->slots[slot].node, key, type))
@@ -521,18 +552,27 @@ process_batch(Components *graph, const NodeType type)
 					 errmsg("out of memory")));
 	}
 
-	/* the slots have been prefetched; fetch the nodes that they lead to */
+	/*
+	 * The slots have been prefetched; fetch the nodes that they lead to.  The
+	 * first slot with the right tag is the right one nearly always; a free one
+	 * may have been filled by another node of the batch when its turn comes.
+	 */
 	for (int i = 0; i < count; i++)
 	{
-		HashSlot   *slot = &graph->slots[home_slot(graph, graph->batch_hashes[i])];
+		uint64		hash = graph->batch_hashes[i];
+		uint64		slot = home_slot(graph, hash);
 
-		if (slot->node != EMPTY_SLOT)
-			prefetch(node_at(graph, slot->node, type));
+		while (graph->slots[slot].node != EMPTY_SLOT &&
+			   graph->slots[slot].tag != (uint32) hash)
+			slot = next_slot(graph, slot);
+		nodes[i] = (uint32) slot;
+		if (graph->slots[slot].node != EMPTY_SLOT)
+			prefetch(node_at(graph, graph->slots[slot].node, type));
 	}
 
 	for (int i = 0; i < count; i++)
 	{
-		nodes[i] = find_or_add_node(graph, i, type);
+		nodes[i] = find_or_add_node(graph, i, nodes[i], type);
 		if (unlikely(nodes[i] == EMPTY_SLOT))
 			addHyperLogLog(&graph->missing, (uint32) (graph->batch_hashes[i] >> 32));
 	}
@@ -721,6 +761,12 @@ write_components(Components *graph, Tuplestorestate *store,
 		if (node % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
 
+		if (node + FAR_AHEAD < graph->count)
+		{
+			prefetch(node_at(graph, *parent_of(graph, node + FAR_AHEAD, type), type));
+			prefetch(&smallest[*parent_of(graph, node + FAR_AHEAD, type)]);
+		}
+
 		/* a parent has a smaller index, so it is linked to its root already */
 		root = *parent_of(graph, *parent, type);
 		*parent = root;
@@ -735,6 +781,12 @@ write_components(Components *graph, Tuplestorestate *store,
 
 		if (node % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
+
+		if (node + FAR_AHEAD < graph->count)
+		{
+			prefetch(&smallest[*parent_of(graph, node + FAR_AHEAD, type)]);
+			prefetch(node_at(graph, smallest[*parent_of(graph, node + NEAR_AHEAD, type)], type));
+		}
 
 		values[0] = datum_at(graph, node, type);
 		values[1] = datum_at(graph, smallest[*parent_of(graph, node, type)], type);
