@@ -17,11 +17,11 @@ SELECT record, namespace || ':' || value AS identifier
 FROM (
 	SELECT 'crm/' || id AS record, namespace, value FROM workload.crm,
 		LATERAL (VALUES ('crm_id', crm_id), ('email', lower(btrim(email))), ('email', lower(btrim(work_email))),
-			('phone', regexp_replace(replace(phone, ' ', ''), '^00', '+')), ('user_id', user_id)) AS cell (namespace, value)
+			('phone', replace(replace(phone, ' ', ''), '(0)', '')), ('user_id', user_id)) AS cell (namespace, value)
 	UNION ALL
 	SELECT 'pos/' || id, namespace, value FROM workload.pos,
 		LATERAL (VALUES ('loyalty_id', loyalty_id), ('email', lower(btrim(email))),
-			('phone', regexp_replace(replace(phone, ' ', ''), '^00', '+'))) AS cell (namespace, value)
+			('phone', replace(replace(phone, ' ', ''), '(0)', ''))) AS cell (namespace, value)
 	UNION ALL
 	SELECT 'app/' || id, namespace, value FROM workload.app,
 		LATERAL (VALUES ('device_id', lower(device_id)), ('user_id', user_id), ('email', lower(btrim(email)))) AS cell (namespace, value)

@@ -63,7 +63,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN
 CASE WHEN workload.draw(person, salt + 21) < 0.7 THEN '+447' || (1 + person % 3) || lpad((person * 48271 % 99999989)::text, 8, '0')
      WHEN workload.draw(person, salt + 21) < 0.9 THEN '+44 7' || (1 + person % 3) || regexp_replace(lpad((person * 48271 % 99999989)::text, 8, '0'), '^(..)(...)(...)$', '\1 \2 \3')
-     ELSE '0044 7' || (1 + person % 3) || lpad((person * 48271 % 99999989)::text, 8, '0') END;
+     ELSE '+44 (0)7' || (1 + person % 3) || lpad((person * 48271 % 99999989)::text, 8, '0') END;
 
 CREATE FUNCTION workload.browser(person bigint, browser bigint) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -31,7 +31,7 @@ UPDATE customer SET
 			WHEN 0 THEN '07123 4' || customer_id WHEN 1 THEN '(07123) 4' || customer_id WHEN 2 THEN '+44 7123 4' || customer_id
 			WHEN 3 THEN '0044 (0)7123-4' || customer_id ELSE '+4471234' || customer_id END
 		WHEN country = 'Germany' THEN '+49 151 234' || customer_id
-		WHEN country = 'France' THEN '0033 6 123' || customer_id || '0'
+		WHEN country = 'France' THEN '0033 6 123' || customer_id
 		END;
 
 -- People whom the demo follows by name.
