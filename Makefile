@@ -112,10 +112,13 @@ $(VERSIONED_SCRIPT): $(SCRIPT_PARTS) cdp.control Makefile
 	for part in $(SCRIPT_PARTS); do printf '\n-- from %s\n\n' $$part; cat $$part; done; } > $@.tmp
 	@mv $@.tmp $@
 
-.PHONY: help demo test bench
+.PHONY: help demo test test-ubsan bench lint format
 help:
 	@sed -n 's/^#   \(make\)/  \1/p' Makefile
-	@printf '%s\n' '  make bench     the measurements of docs/benchmarks.md'
+	@printf '%s\n' '  make bench      run the measurements of docs/benchmarks.md' \
+		'  make lint       check sources and scripts; make format formats the C sources' \
+		'  make test-ubsan test a library that stops at undefined behaviour' \
+		'  make installcheck  test the installed extension on a running server, by PGXS'
 
 demo:
 	@test/lib/packages
@@ -125,6 +128,19 @@ test:
 	@test/lib/packages
 	@test/run
 
+# In a build folder of its own, since the objects differ.
+test-ubsan:
+	@test/lib/packages
+	@test/lib/ubsan
+
 bench:
 	@test/lib/packages
 	@test/bench/run
+
+lint:
+	@test/lib/packages lint
+	@test/lint
+
+format:
+	@test/lib/packages lint
+	python3 test/lib/format.py $(C_SOURCES) $(C_HEADERS) $(PHONE_SOURCES) $(wildcard test/fuzz/*.c test/fuzz/*.cc test/fuzz/*.h)
