@@ -320,6 +320,8 @@ normalize_digits(const char *input, size_t length, NormalizeEncoding encoding,
 	char	   *target;
 	size_t		count = 0;
 
+	if (length == 0)
+		return NORMALIZE_INVALID;
 	/* a digit takes at least one byte */
 	if (!normalize_reserve(output, length))
 		return NORMALIZE_OUT_OF_MEMORY;
