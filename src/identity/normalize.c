@@ -161,6 +161,11 @@ run_normalizer(const Normalizer *normalizer, const char *input, size_t length,
 			return normalize_email(input, length, encoding,
 								   normalizer->provider_rules, output);
 		case NORMALIZER_PHONE:
+			/* libphonenumber is not given what is not UTF-8 */
+			if (encoding == NORMALIZE_UTF8 ?
+				!normalize_is_utf8(input, length) :
+				!normalize_is_ascii(input, length))
+				return NORMALIZE_INVALID;
 			return normalize_phone(input, length, normalizer->default_region,
 								   output);
 	}

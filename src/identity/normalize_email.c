@@ -42,11 +42,12 @@
 								 NORMALIZE_EMAIL_LENGTH + 1)
 
 /*
- * Non-transitional processing by Unicode TR46 before IDNA2008, nothing but
- * letters, digits and hyphens in the result.
+ * Non-transitional processing by Unicode TR46 before IDNA2008.  The flag
+ * IDN2_USE_STD3_ASCII_RULES is left out on purpose: libidn2 then drops what is
+ * no letter, digit or hyphen and makes another host of it.  Without the flag it
+ * stays, and parse_host() refuses it.
  */
-#define IDN_FLAGS (IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | \
-				   IDN2_USE_STD3_ASCII_RULES)
+#define IDN_FLAGS (IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL)
 
 /* Classes of bytes */
 #define BYTE_ATOM	0x01		/* may stand in an unquoted local part */
@@ -525,7 +526,9 @@ domain_is(const Address *address, const char *domain)
 
 /*
  * apply_provider_rules removes what providers ignore: the +tag, and at Gmail,
- * which has two names, the dots.  A "+" at the very start begins no tag.
+ * which has two names, the dots.  A "+" at the very start begins no tag.  The
+ * dots of a local part outside ASCII stay, since Gmail has none of those and
+ * what a dot kept apart could compose.
  */
 static void
 apply_provider_rules(Address *address)
@@ -544,7 +547,7 @@ apply_provider_rules(Address *address)
 		tag = memchr(local + 1, '+', length - 1);
 		if (tag != NULL)
 			length = (size_t) (tag - local);
-		if (is_gmail)
+		if (is_gmail && normalize_is_ascii(local, length))
 		{
 			size_t		kept = 0;
 
