@@ -34,7 +34,9 @@ PHONE_SOURCES := $(sort $(wildcard src/identity/phone*.cc))
 PHONE_OBJS    = $(PHONE_SOURCES:.cc=.o)
 PHONE_LIBS    = -lphonenumber
 
-WARNINGS     = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+WARNINGS     = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(if $(WERROR),-Werror) $(CLANG_WARNINGS)
+# PostgreSQL hands over the flags of the compiler it was built with
+CLANG_WARNINGS = $(if $(findstring clang,$(CC)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes)
 PG_CPPFLAGS  = -Isrc -DCDP_VERSION='"$(EXTVERSION)"' $(EXTRA_CPPFLAGS)
 PG_CFLAGS    = $(WARNINGS) -fvisibility=hidden -MMD -MP $(EXTRA_CFLAGS)
 PG_CXXFLAGS  = $(WARNINGS) -Wno-register -std=gnu++17 -fvisibility=hidden -fvisibility-inlines-hidden -MMD -MP $(EXTRA_CFLAGS)

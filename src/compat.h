@@ -9,6 +9,11 @@
 #error "cdp needs PostgreSQL 15 or later"
 #endif
 
+/* VARDATA_ANY and its relatives: in postgres.h before PostgreSQL 16 */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /*
  * The library is compiled with hidden visibility.  Before PostgreSQL 16
  * PGDLLEXPORT expands to nothing on ELF platforms and PG_FUNCTION_INFO_V1
