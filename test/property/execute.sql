@@ -122,33 +122,33 @@ LANGUAGE plpgsql AS $$
 DECLARE
     o jsonb;
     n integer;
-    found record;
+    kept record;
     s stored;
     set integer[];
 BEGIN
     FOR o IN SELECT jsonb_array_elements(opened) LOOP
         s := coalesce(s, read_stored(e));
         n := o->>'n';
-        SELECT r.observed_at, r.first_seen, r.hub, r.ids INTO found FROM cdp_data.record r
+        SELECT r.observed_at, r.first_seen, r.hub, r.ids INTO kept FROM cdp_data.record r
         WHERE r.source = e.records[n].source AND r.record_key = e.records[n].record_key;
         IF NOT FOUND THEN
             problem := format('record %s of %s is not stored', e.records[n].record_key, e.records[n].source);
             RETURN;
         END IF;
-        set := array(SELECT array_position(s.id, x) FROM unnest(coalesce(found.ids, ARRAY[found.hub])) x ORDER BY 1);
+        set := array(SELECT array_position(s.id, x) FROM unnest(coalesce(kept.ids, ARRAY[kept.hub])) x ORDER BY 1);
         IF NOT o->'sets' @> jsonb_build_array(to_jsonb(set)) THEN
             problem := format('record %s has identifiers %s, which no version of it had', e.records[n].record_key, names_of(e, set));
             RETURN;
         END IF;
         e.records[n].ids := set;
         IF (o->>'time')::boolean THEN
-            IF found.observed_at < now() OR found.observed_at > clock_timestamp() OR found.first_seen <> found.observed_at THEN
+            IF kept.observed_at < now() OR kept.observed_at > clock_timestamp() OR kept.first_seen <> kept.observed_at THEN
                 problem := format('record %s came without a time and got %s and %s', e.records[n].record_key,
-                                  found.observed_at, found.first_seen);
+                                  kept.observed_at, kept.first_seen);
                 RETURN;
             END IF;
-            e.records[n].observed_at := found.observed_at;
-            e.records[n].first_seen := found.first_seen;
+            e.records[n].observed_at := kept.observed_at;
+            e.records[n].first_seen := kept.first_seen;
         END IF;
     END LOOP;
 END $$;
@@ -248,7 +248,7 @@ BEGIN
 
     -- identifiers: all of the evidence are known, no others but those once seen
     SELECT format('identifier %s is not stored', name_of(e, x)) INTO problem
-    FROM (SELECT x FROM unnest(e.records) r, unnest(r.ids) x
+    FROM (SELECT x FROM unnest(e.records) w, unnest(w.ids) x
           UNION SELECT unnest(e.must_a || e.must_b || e.cannot_a || e.cannot_b)) u
     WHERE s.id[x] IS NULL LIMIT 1;
     IF problem IS NOT NULL THEN

@@ -119,8 +119,12 @@ BEGIN
         r := compute(e);
         problem := difference(e, r, after, coalesce(known, '{}'));
         EXIT WHEN problem IS NOT NULL;
-        problem := id_problem(e, r.component, before, after, ever, exact AND check_every = 1);
-        EXIT WHEN problem IS NOT NULL;
+        -- where no id, anchor or state changed there is nothing to look at
+        IF (after.profile, after.profile_id, after.anchor, after.profile_state)
+           IS DISTINCT FROM (before.profile, before.profile_id, before.anchor, before.profile_state) THEN
+            problem := id_problem(e, r.component, before, after, ever, exact AND check_every = 1);
+            EXIT WHEN problem IS NOT NULL;
+        END IF;
         IF operation->>'do' = 'identify' AND NOT applied.must_fail AND max_replay IS NULL
            AND result::bigint IS DISTINCT FROM
                after.profile[(SELECT r.hubs[find_record(e, operation->>'source', operation->>'key')])] THEN
