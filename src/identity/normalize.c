@@ -294,6 +294,43 @@ no_more_room(NormalizeBuffer *buffer, size_t additional)
 }
 
 /*
+ * normalized_short_text is the same for the normalisers of which the result
+ * has a bounded length, without the detour over a StringInfo: for addresses
+ * this is twice as fast.
+ *
+ * ASCII means the same in every encoding; what would have to be converted
+ * takes the detour.
+ */
+static Datum
+normalized_short_text(FunctionCallInfo fcinfo, const Normalizer *normalizer)
+{
+	text	   *input = PG_GETARG_TEXT_PP(0);
+	const char *data = VARDATA_ANY(input);
+	size_t		length = VARSIZE_ANY_EXHDR(input);
+	int			encoding = GetDatabaseEncoding();
+	char		room[Max(NORMALIZE_EMAIL_LENGTH, NORMALIZE_UUID_LENGTH)];
+	NormalizeBuffer buffer = {room, 0, sizeof(room), no_more_room, NULL};
+
+	if (encoding != PG_UTF8 && encoding != PG_SQL_ASCII &&
+		!normalize_is_ascii(data, length))
+		return normalized_text(fcinfo, normalizer);
+
+	switch (run_normalizer(normalizer, data, length, NORMALIZE_UTF8, &buffer))
+	{
+		case NORMALIZE_OK:
+			PG_RETURN_TEXT_P(cstring_to_text_with_len(room,
+													  (int) buffer.length));
+		case NORMALIZE_INVALID:
+			break;
+		case NORMALIZE_OUT_OF_MEMORY:
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("out of memory")));
+	}
+	PG_RETURN_NULL();
+}
+
+/*
  * cdp.normalize_email(text) returns text
  * cdp.normalize_email(text, provider_rules boolean) returns text
  *
@@ -302,38 +339,10 @@ no_more_room(NormalizeBuffer *buffer, size_t additional)
 Datum
 cdp_normalize_email(PG_FUNCTION_ARGS)
 {
-	text	   *input = PG_GETARG_TEXT_PP(0);
-	const char *data = VARDATA_ANY(input);
-	size_t		length = VARSIZE_ANY_EXHDR(input);
 	Normalizer	normalizer = {.kind = NORMALIZER_EMAIL};
-	int			encoding;
 
 	normalizer.provider_rules = PG_NARGS() > 1 && PG_GETARG_BOOL(1);
-
-	/*
-	 * An address in ASCII means the same in every encoding, and without the
-	 * detour over a StringInfo this is twice as fast.
-	 */
-	encoding = GetDatabaseEncoding();
-	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII ||
-		normalize_is_ascii(data, length))
-	{
-		char		room[NORMALIZE_EMAIL_LENGTH];
-		NormalizeBuffer buffer = {room, 0, sizeof(room), no_more_room, NULL};
-		NormalizeStatus status;
-
-		status = normalize_email(data, length, NORMALIZE_UTF8,
-								 normalizer.provider_rules, &buffer);
-		if (status == NORMALIZE_OK)
-			PG_RETURN_TEXT_P(cstring_to_text_with_len(room,
-													  (int) buffer.length));
-		if (status == NORMALIZE_INVALID)
-			PG_RETURN_NULL();
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-	}
-	return normalized_text(fcinfo, &normalizer);
+	return normalized_short_text(fcinfo, &normalizer);
 }
 
 /*
@@ -367,7 +376,7 @@ cdp_normalize_uuid(PG_FUNCTION_ARGS)
 {
 	Normalizer	normalizer = {.kind = NORMALIZER_UUID};
 
-	return normalized_text(fcinfo, &normalizer);
+	return normalized_short_text(fcinfo, &normalizer);
 }
 
 /*

@@ -357,16 +357,13 @@ normalize_digits(const char *input, size_t length, NormalizeEncoding encoding,
 	return NORMALIZE_OK;
 }
 
-/*
- * hexadecimal_digit returns the lower-case form of a hexadecimal digit, or 0.
- */
-static char
-hexadecimal_digit(char byte)
-{
-	byte = normalize_ascii_lower(byte);
-	return ((byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f')) ?
-		byte : 0;
-}
+/* The lower-case form of each hexadecimal digit, 0 for other bytes */
+static const char hexadecimal_digit[256] = {
+	['0'] = '0',['1'] = '1',['2'] = '2',['3'] = '3',['4'] = '4',
+	['5'] = '5',['6'] = '6',['7'] = '7',['8'] = '8',['9'] = '9',
+	['a'] = 'a',['b'] = 'b',['c'] = 'c',['d'] = 'd',['e'] = 'e',['f'] = 'f',
+	['A'] = 'a',['B'] = 'b',['C'] = 'c',['D'] = 'd',['E'] = 'e',['F'] = 'f',
+};
 
 /*
  * normalize_uuid takes a UUID in any usual spelling: upper or lower case, with
@@ -419,7 +416,7 @@ normalize_uuid(const char *input, size_t length, NormalizeEncoding encoding,
 
 	for (size_t i = 0; i < length; i++)
 	{
-		char		digit = hexadecimal_digit(input[i]);
+		char		digit = hexadecimal_digit[(unsigned char) input[i]];
 
 		if (digit != 0)
 		{
