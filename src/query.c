@@ -25,6 +25,7 @@
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -210,10 +211,34 @@ cdp_query_descriptor(CdpQuery *prepared)
 }
 
 /*
+ * Is a column the word NULL?  Its type is text then, for want of another.
+ */
+static bool
+column_is_null_constant(const Query *query, int attribute_number)
+{
+	ListCell   *cell;
+	int			number = 0;
+
+	if (query->setOperations != NULL)
+		return false;			/* the targets are those of the first arm */
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		if (!target->resjunk && ++number == attribute_number)
+			return IsA(target->expr, Const) &&
+				castNode(Const, target->expr)->constisnull;
+	}
+	return false;
+}
+
+/*
  * Ask for a column (counted from 1) as a value of another type.
  *
- * False, and no change, if there is no implicit cast.  Types that are binary
- * compatible need no coercion and cost nothing.
+ * False, and no change, if there is no implicit cast and the column is not the
+ * constant NULL.  Types that are binary compatible need no coercion and cost
+ * nothing.
  */
 bool
 cdp_query_coerce(CdpQuery *prepared, int attribute_number, Oid type)
@@ -227,7 +252,8 @@ cdp_query_coerce(CdpQuery *prepared, int attribute_number, Oid type)
 	attribute = TupleDescAttr(prepared->descriptor, attribute_number - 1);
 	if (IsBinaryCoercible(attribute->atttypid, type))
 		return true;
-	if (!can_coerce_type(1, &attribute->atttypid, &type, COERCION_IMPLICIT))
+	if (!can_coerce_type(1, &attribute->atttypid, &type, COERCION_IMPLICIT) &&
+		!column_is_null_constant(prepared->query, attribute_number))
 		return false;
 
 	prepared->coercions[attribute_number - 1] = type;
@@ -257,7 +283,11 @@ wrap_with_coercions(CdpQuery *prepared)
 		expression = (Node *) makeVar(1, i + 1, attribute->atttypid,
 									  attribute->atttypmod,
 									  attribute->attcollation, 0);
-		if (OidIsValid(prepared->coercions[i]))
+		if (OidIsValid(prepared->coercions[i]) &&
+			column_is_null_constant(prepared->query, i + 1))
+			expression = (Node *) makeNullConst(prepared->coercions[i], -1,
+												get_typcollation(prepared->coercions[i]));
+		else if (OidIsValid(prepared->coercions[i]))
 		{
 			expression = coerce_to_target_type(NULL, expression,
 											   attribute->atttypid,

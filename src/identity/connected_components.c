@@ -51,7 +51,7 @@ PG_FUNCTION_INFO_V1(cdp_connected_components_uuid);
 #define BATCH_TEXT_BYTES (32 * 1024)
 
 #define INITIAL_NODES 1024
-#define MINIMUM_BLOCK_BYTES ((Size) 8 * 1024)
+#define MINIMUM_BLOCK_BYTES ((Size) 64 * 1024)
 #define MAXIMUM_BLOCK_BYTES ((Size) 64 * 1024 * 1024)
 
 /* Arrays from this size on are put on huge pages */
@@ -128,6 +128,8 @@ typedef struct Components
 	Size		limit_bytes;	/* maintenance_work_mem */
 	bool		full;			/* over the limit: only count the nodes */
 	hyperLogLogState missing;	/* the distinct nodes that found no place */
+	uint64		missing_times;	/* how often one was met */
+	double		missing_text_bytes; /* their strings, each time */
 
 	int			batch_count;	/* nodes, two for each row */
 	union
@@ -345,7 +347,7 @@ fill_slots(Components *graph, const NodeType type)
 /*
  * Make room for some more nodes: twice as many as before, less where
  * maintenance_work_mem asks for it, but false when that would be hardly more
- * than before.  The hash table is built anew after the old one is gone, and a
+ * than before.  (The first reservation is small and always granted.)  The hash table is built anew after the old one is gone, and a
  * large array grows in place, so that there are never two copies.
  */
 static bool
@@ -353,26 +355,27 @@ reserve_nodes(Components *graph, uint64 more)
 {
 	uint64		wanted = graph->count + more;
 	uint64		capacity = Max(graph->capacity * 2, INITIAL_NODES);
-	double		per_node;
-	double		allowed;
 	Size		bytes;
 
 	if (wanted <= graph->capacity)
 		return true;
 	if (graph->capacity > 0)
+	{
+		/* the strings of more nodes are taken to be as long as those so far */
+		double		bytes_per_node = bytes_for_nodes(graph, graph->capacity) / graph->capacity;
+		double		text_per_node = (double) graph->text_bytes / graph->count;
+		double		allowed = ((double) graph->limit_bytes - graph->fixed_bytes -
+							   graph->block_bytes + graph->text_bytes) /
+			(bytes_per_node + text_per_node);
+
 		wanted = Max(wanted, graph->capacity + graph->capacity / 32);
-
-	per_node = bytes_for_nodes(graph, 1000.0) / 1000.0;
-	if (graph->count > 0)
-		per_node += (double) graph->text_bytes / graph->count;
-	allowed = ((double) graph->limit_bytes - graph->fixed_bytes) / per_node;
-
-	capacity = Max(capacity, wanted);
-	capacity = Min(capacity, MAXIMUM_NODES);
-	if (capacity > allowed)
-		capacity = allowed < 0 ? 0 : (uint64) allowed;
-	if (capacity < wanted)
-		return false;
+		capacity = Max(capacity, wanted);
+		capacity = Min(capacity, MAXIMUM_NODES);
+		if (capacity > allowed)
+			capacity = allowed < 0 ? 0 : (uint64) allowed;
+		if (capacity < wanted)
+			return false;
+	}
 
 	bytes = mul_size(NODE_BYTES(graph->type), capacity);
 	if (graph->nodes == NULL)
@@ -416,8 +419,8 @@ store_text(Components *graph, const char *data, Size length)
 {
 	bool		is_short = length + VARHDRSZ_SHORT <= VARATT_SHORT_MAX;
 	Size		header = is_short ? VARHDRSZ_SHORT : VARHDRSZ;
-	Size		padding;
 	Size		needed = header + length + (is_short ? 0 : ALIGNOF_INT - 1);
+	char	   *place = graph->block;
 	struct varlena *result;
 
 	if (needed > graph->block_free)
@@ -426,30 +429,46 @@ store_text(Components *graph, const char *data, Size length)
 			bytes_for_nodes(graph, graph->capacity);
 		double		left = (double) graph->limit_bytes - used;
 		Size		size = graph->block_bytes / 8;
+		bool		own_block;
 
+		/* what would waste much of a block gets one of its own */
 		size = Max(size, MINIMUM_BLOCK_BYTES);
 		size = Min(size, MAXIMUM_BLOCK_BYTES);
-		if (size > left)
-			size = left < 0 ? 0 : (Size) left;
-		size = Max(size, needed);
+		own_block = needed > size / 8;
+
+		if (own_block)
+			size = needed;
+		else if (size > left)
+			size = Max((Size) Max(left, 0), needed);
 		if (size > left)
 			return NULL;
-		graph->block = MemoryContextAllocHuge(graph->context, size);
-		graph->block_free = size;
+
+		place = MemoryContextAllocHuge(graph->context, size);
 		graph->block_bytes += size;
+		if (own_block)
+			needed = 0;			/* nothing is taken from the current block */
+		else
+		{
+			graph->block = place;
+			graph->block_free = size;
+		}
 	}
 
-	padding = is_short ? 0 : (char *) INTALIGN(graph->block) - graph->block;
-	result = (struct varlena *) (graph->block + padding);
 	if (is_short)
+	{
+		result = (struct varlena *) place;
 		SET_VARSIZE_SHORT(result, header + length);
+	}
 	else
+	{
+		result = (struct varlena *) INTALIGN(place);
 		SET_VARSIZE(result, header + length);
+	}
 	memcpy(VARDATA_ANY(result), data, length);
 
-	graph->block += padding + header + length;
-	graph->block_free -= padding + header + length;
-	graph->text_bytes += padding + header + length;
+	graph->block += needed;
+	graph->block_free -= needed;
+	graph->text_bytes += header + length;
 	return result;
 }
 
@@ -543,14 +562,7 @@ process_batch(Components *graph, const NodeType type)
 	CHECK_FOR_INTERRUPTS();
 
 	if (!graph->full && !reserve_nodes(graph, count))
-	{
 		graph->full = true;
-		/* so far there may be none at all */
-		if (graph->slots == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY),
-					 errmsg("out of memory")));
-	}
 
 	/*
 	 * The slots have been prefetched; fetch the nodes that they lead to.  The
@@ -574,7 +586,12 @@ process_batch(Components *graph, const NodeType type)
 	{
 		nodes[i] = find_or_add_node(graph, i, nodes[i], type);
 		if (unlikely(nodes[i] == EMPTY_SLOT))
+		{
 			addHyperLogLog(&graph->missing, (uint32) (graph->batch_hashes[i] >> 32));
+			graph->missing_times++;
+			if (type == NODE_TEXT)
+				graph->missing_text_bytes += graph->batch_keys.text[i].length + VARHDRSZ;
+		}
 	}
 
 	if (unlikely(graph->full))
@@ -801,10 +818,10 @@ write_components(Components *graph, Tuplestorestate *store,
 static void
 report_memory_limit(const Components *graph)
 {
-	double		nodes = graph->count +
-		estimateHyperLogLog((hyperLogLogState *) &graph->missing);
-	double		bytes = bytes_for_nodes(graph, nodes);
-	double		kilobytes;
+	double		missing = estimateHyperLogLog((hyperLogLogState *) &graph->missing);
+	double		nodes = graph->count + missing;
+	double		text_bytes = graph->text_bytes;
+	double		bytes;
 
 	if (nodes > MAXIMUM_NODES)
 		ereport(ERROR,
@@ -813,18 +830,19 @@ report_memory_limit(const Components *graph)
 				 errdetail("The query yields about %.0f distinct nodes, and " UINT64_FORMAT " are possible.",
 						   nodes, MAXIMUM_NODES)));
 
-	if (graph->count > 0)
-		bytes += (double) graph->text_bytes / graph->count * nodes;
+	if (graph->missing_times > 0)
+		text_bytes += graph->missing_text_bytes / graph->missing_times * missing;
 
-	/* what the last step of growing, blocks and the estimate may add */
-	kilobytes = (bytes * 1.1 + graph->fixed_bytes) / 1024.0;
+	/* the estimate, the last step of growing and unused ends of blocks add some */
+	bytes = bytes_for_nodes(graph, nodes) * 1.08 + text_bytes * 1.15 +
+		graph->fixed_bytes;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("graph does not fit into maintenance_work_mem"),
 			 errdetail("The query yields about %.0f distinct nodes.", nodes),
 			 errhint("Set maintenance_work_mem to at least '%.0fMB'.",
-					 ceil(kilobytes / 1024.0))));
+					 ceil(bytes / (1024.0 * 1024.0)))));
 }
 
 /* ------------------------------------------------------------------------
