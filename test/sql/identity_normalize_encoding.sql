@@ -1,4 +1,6 @@
 -- Normalisers in databases whose encoding is not UTF-8
+-- psql's versions disagree about the width of some characters
+\pset format unaligned
 SELECT current_database() AS home_database \gset
 SET client_min_messages = warning;
 

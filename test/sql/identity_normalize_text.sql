@@ -1,6 +1,8 @@
 -- Normalisers, in a database whose encoding is UTF-8 (see
 -- identity_normalize_encoding for the others)
 \encoding UTF8
+-- psql's versions disagree about the width of some characters
+\pset format unaligned
 SELECT current_database() AS home_database \gset
 CREATE DATABASE cdp_normalize_utf8 TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C';
 \connect cdp_normalize_utf8
