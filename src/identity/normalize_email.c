@@ -361,18 +361,45 @@ prepared_append(Prepared *prepared, const void *data, size_t length)
 }
 
 /*
+ * drop_needless_escapes removes from a quoted local part the backslashes that
+ * parse_quoted() would remove, and returns the new length.
+ *
+ * This comes before composing, because what follows such a backslash may
+ * compose with what is before it.
+ */
+static size_t
+drop_needless_escapes(char *local, size_t length)
+{
+	size_t		kept = 0;
+
+	for (size_t i = 0; i < length; i++)
+	{
+		if (local[i] == '\\' && i + 1 < length)
+		{
+			i++;
+			if (local[i] == '"' || local[i] == '\\')
+				local[kept++] = '\\';
+		}
+		local[kept++] = local[i];
+	}
+	return kept;
+}
+
+/*
  * prepare_local_part lower-cases and composes a local part and appends it.
  * White space outside ASCII, control characters, joiners and noncharacters may
  * not stand in it.
  */
 static NormalizeStatus
-prepare_local_part(const char *input, size_t length, Prepared *prepared)
+prepare_local_part(char *input, size_t length, Prepared *prepared)
 {
 	uint8_t		room[RAW_ADDRESS_LENGTH];
 	size_t		result_length = sizeof(room);
 	uint8_t    *result;
 	NormalizeStatus status = NORMALIZE_OK;
 
+	if (length > 0 && input[0] == '"')
+		length = drop_needless_escapes(input, length);
 	result = u8_tolower((const uint8_t *) input, length, NULL, UNINORM_NFC,
 						room, &result_length);
 	if (result == NULL)
