@@ -48,6 +48,8 @@ REGRESS_OPTS   = --inputdir=test --load-extension=$(EXTENSION)
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
 TAP_TESTS      = $(if $(wildcard test/t/*.pl),1)
 PROVE_TESTS    = test/t/*.pl
+# Where TAP tests note the ports they use; the default is a folder of PostgreSQL's.
+export PG_TEST_PORT_DIR = $(CURDIR)/tmp_check/portlock
 EXTRA_CLEAN    = $(C_SOURCES:.c=.d) $(PHONE_OBJS) $(PHONE_SOURCES:.cc=.d) cdp_phone.so $(wildcard sql/$(EXTENSION)--?.?.?.sql) \
 	results log output_iso tmp_check tmp_check_iso tmp_install build regression.diffs regression.out
 
