@@ -59,7 +59,6 @@ BEGIN
 		$$BEGIN RAISE EXCEPTION 'trapped: %I(%s) as %%', current_user; END$$ $f$, name, arguments, result, name, arguments);
 END
 $plant$;
-CALL public.plant('trap_boolean', 'anyelement, anyelement', 'boolean');
 CALL public.plant('lower', 'text', 'text');
 CALL public.plant('upper', 'text', 'text');
 CALL public.plant('btrim', 'text', 'text');
@@ -82,26 +81,38 @@ CALL public.plant('hashtextextended', 'text, bigint', 'bigint');
 CALL public.plant('pg_advisory_xact_lock', 'bigint', 'void');
 CALL public.plant('has_schema_privilege', 'text, text', 'boolean');
 CALL public.plant('nextval', 'regclass', 'bigint');
-CALL public.plant('coalesce_trap', 'text', 'text');
-CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.< (LEFTARG = text, RIGHTARG = text, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.<> (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.> (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.< (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.<> (LEFTARG = integer, RIGHTARG = integer, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.= (LEFTARG = name, RIGHTARG = text, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.= (LEFTARG = "char", RIGHTARG = "char", FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.= (LEFTARG = timestamptz, RIGHTARG = timestamptz, FUNCTION = public.trap_boolean);
-CREATE OPERATOR public.< (LEFTARG = timestamptz, RIGHTARG = timestamptz, FUNCTION = public.trap_boolean);
+CREATE PROCEDURE public.plant_operators(left_type text, right_type text) LANGUAGE plpgsql AS
+$plant$
+DECLARE
+	operator text;
+	function_name text := format('trap_%s_%s', replace(left_type, '"', ''), replace(right_type, '"', ''));
+BEGIN
+	CALL public.plant(function_name, left_type || ', ' || right_type, 'boolean');
+	FOREACH operator IN ARRAY ARRAY['=', '<>', '<', '>', '<=', '>=', '~', '!~'] LOOP
+		EXECUTE format('CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = public.%I)', operator, left_type, right_type, function_name);
+	END LOOP;
+END
+$plant$;
+CALL public.plant_operators('text', 'text');
+CALL public.plant_operators('name', 'text');
+CALL public.plant_operators('name', 'name');
+CALL public.plant_operators('smallint', 'smallint');
+CALL public.plant_operators('integer', 'integer');
+CALL public.plant_operators('bigint', 'bigint');
+CALL public.plant_operators('bigint', 'integer');
+CALL public.plant_operators('oid', 'oid');
+CALL public.plant_operators('regclass', 'regclass');
+CALL public.plant_operators('boolean', 'boolean');
+CALL public.plant_operators('"char"', '"char"');
+CALL public.plant_operators('timestamptz', 'timestamptz');
+CALL public.plant_operators('bytea', 'bytea');
+CALL public.plant_operators('jsonb', 'jsonb');
 CREATE TABLE public.pg_class (relname text);
 CREATE TABLE public.pg_namespace (nspname text);
 RESET SESSION AUTHORIZATION;
 SET search_path = public, pg_catalog;
-SELECT lower('A');		-- the trap works
+SELECT lower('A');		-- the traps work
+SELECT 1 = 2;
 CREATE EXTENSION cdp;
 SELECT extname, extowner::regrole FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'cdp';
 -- ... and the storage, with what writes and reads it.  Functions that take query
