@@ -19,6 +19,9 @@
 #ifndef CDP_IDENTITY_GRAPH_H
 #define CDP_IDENTITY_GRAPH_H
 
+#include "access/relscan.h"
+#include "access/skey.h"
+#include "executor/tuptable.h"
 #include "identity/settings.h"
 #include "storage/lockdefs.h"
 #include "utils/rel.h"
@@ -58,6 +61,8 @@ typedef struct GraphIdentifier
 	bool		in_region:1;	/* of the replay under way */
 	bool		visited:1;
 	bool		is_touched:1;	/* by a record that changes */
+	bool		heads_gained:1;	/* links to it came to count heads */
+	bool		heads_lost:1;
 } GraphIdentifier;
 
 typedef struct GraphLink
@@ -160,6 +165,37 @@ typedef struct GraphCounts
 	int64		identifiers_dropped;
 } GraphCounts;
 
+/*
+ * An index of the storage, read by equality.  The scan stays open between
+ * look-ups; one look-up must end before the next on the same index begins.
+ */
+typedef struct StorageScan
+{
+	Relation	heap;
+	Relation	index;
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	bool		busy;
+} StorageScan;
+
+enum
+{
+	SCAN_IDENTIFIER_BY_ID,
+	SCAN_IDENTIFIER_BY_VALUE,
+	SCAN_IDENTIFIER_BY_PROFILE,
+	SCAN_RECORD_BY_KEY,
+	SCAN_RECORD_BY_HUB,
+	SCAN_LINK_BY_PAIR,
+	SCAN_LINK_BY_B,
+	SCAN_LABEL_BY_PAIR,
+	SCAN_LABEL_BY_B,
+	SCAN_PROFILE_BY_ID,
+	SCAN_PROFILE_RETIRED,
+	SCAN_PROFILE_QUEUED,
+	SCAN_COUNT
+};
+
 struct u64map_hash;
 struct valuetable_hash;
 struct recordtable_hash;
@@ -231,6 +267,7 @@ typedef struct Graph
 	Relation	link_relation;
 	Relation	label_relation;
 	Relation	profile_relation;
+	StorageScan scans[SCAN_COUNT];
 
 	GraphCounts counts;
 } Graph;
@@ -250,6 +287,7 @@ extern uint32 graph_find_pair(Graph *graph, uint32 a, uint32 b);
 extern uint32 graph_new_link(Graph *graph, uint32 a, uint32 b);
 extern void graph_link_changed(Graph *graph, uint32 link);
 extern uint32 graph_take_record(Graph *graph, const char *source, const char *key, uint32 key_length, bool *found);
+extern bool graph_has_record(Graph *graph, const char *source, const char *key, uint32 key_length);
 extern uint32 graph_new_component(Graph *graph);
 extern void graph_add_member(Graph *graph, uint32 component, uint32 identifier);
 extern uint32 graph_new_label(Graph *graph, uint32 a, uint32 b, bool is_must);
@@ -258,6 +296,18 @@ extern void graph_add_replay_seed(Graph *graph, uint32 identifier);
 extern int	graph_compare_identifiers(const Graph *graph, uint32 a, uint32 b);
 extern void graph_sort_identifiers(const Graph *graph, uint32 *ids, uint32 count);
 extern void graph_apply(Graph *graph);
+
+/* scan.c */
+extern void scan_open(StorageScan *scan, Relation heap, Oid index, Snapshot snapshot);
+extern void scan_int64(StorageScan *scan, int64 key);
+extern void scan_pair(StorageScan *scan, int64 a, int64 b);
+extern void scan_value(StorageScan *scan, int16 namespace_id, const char *value, uint32 length);
+extern void scan_record(StorageScan *scan, const char *source, const char *key, uint32 key_length);
+extern void scan_all(StorageScan *scan);
+extern bool scan_next(StorageScan *scan);
+extern void scan_end(StorageScan *scan);
+extern void scan_close(StorageScan *scan);
+extern StorageScan *graph_scan(Graph *graph, int which);
 
 /* load.c */
 extern void load_stored_ids(Graph *graph);
@@ -276,7 +326,9 @@ extern void load_profile_members(Graph *graph, uint32 profile);
 extern int64 load_retired_anchored(Graph *graph, int64 anchor);
 extern int64 load_incidences(Graph *graph, uint32 identifier);
 extern void load_link_times(Graph *graph);
-extern void load_whole(Graph *graph, bool with_links);
+extern void load_whole(Graph *graph);
+extern void load_identifier_again(Graph *graph, uint32 identifier);
+extern void load_component_of(Graph *graph, uint32 identifier);
 extern void load_all_records(Graph *graph);
 extern void load_queued_profiles(Graph *graph);
 extern void load_all_profiles(Graph *graph);
@@ -299,12 +351,7 @@ extern int	graph_compare_links(const void *left, const void *right, void *argume
 /* relabel.c */
 extern void relabel_profiles(Graph *graph);
 
-/* store.c, bulk.c */
+/* store.c */
 extern void store_changes(Graph *graph);
-extern void store_identifiers_bulk(Graph *graph);
-extern void store_records_bulk(Graph *graph);
-extern void store_links_bulk(Graph *graph);
-extern void store_profiles_bulk(Graph *graph);
-extern void store_reindex(Graph *graph, Oid relation, bool rebuild);
 
 #endif							/* CDP_IDENTITY_GRAPH_H */

@@ -1,0 +1,580 @@
+/*
+ * graph.c
+ *		The working set of an identity operation: memory, look-up tables, and
+ *		the order of the steps.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "cdp.h"
+#include "identity/graph.h"
+#include "identity/tables.h"
+
+#define ARENA_BLOCK_SIZE	(1024 * 1024)
+#define ARENA_FIRST_SIZE	(16 * 1024)
+
+/* From (namespace, value) to identifier: the key is a position in the array. */
+#define SH_PREFIX			valuetable
+#define SH_ELEMENT_TYPE		PositionEntry
+#define SH_KEY_TYPE			uint32
+#define SH_KEY				position
+#define SH_HASH_KEY(tb, key) (((Graph *) (tb)->private_data)->identifiers[key].hash)
+#define SH_EQUAL(tb, a, b)	same_value((Graph *) (tb)->private_data, a, b)
+#define SH_SCOPE			static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a)	(a)->hash
+#define SH_DECLARE
+#define SH_DEFINE
+static inline bool
+same_value(const Graph *graph, uint32 a, uint32 b)
+{
+	const GraphIdentifier *left = &graph->identifiers[a];
+	const GraphIdentifier *right = &graph->identifiers[b];
+
+	return left->namespace_index == right->namespace_index &&
+		left->length == right->length &&
+		memcmp(left->value, right->value, left->length) == 0;
+}
+#include "lib/simplehash.h"
+
+/* From (source, record_key) to record. */
+#define SH_PREFIX			recordtable
+#define SH_ELEMENT_TYPE		PositionEntry
+#define SH_KEY_TYPE			uint32
+#define SH_KEY				position
+#define SH_HASH_KEY(tb, key) (((Graph *) (tb)->private_data)->records[key].hash)
+#define SH_EQUAL(tb, a, b)	same_record((Graph *) (tb)->private_data, a, b)
+#define SH_SCOPE			static inline
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a)	(a)->hash
+#define SH_DECLARE
+#define SH_DEFINE
+static inline bool
+same_record(const Graph *graph, uint32 a, uint32 b)
+{
+	const GraphRecord *left = &graph->records[a];
+	const GraphRecord *right = &graph->records[b];
+
+	return left->key_length == right->key_length &&
+		memcmp(left->key, right->key, left->key_length) == 0 &&
+		strcmp(left->source, right->source) == 0;
+}
+#include "lib/simplehash.h"
+
+/*
+ * Makes room for one more element of a growing array.  The new part is zero.
+ */
+void *
+graph_grow(MemoryContext context, void *array, uint32 count, uint32 *capacity, Size size)
+{
+	uint32		wanted;
+
+	if (count < *capacity)
+		return array;
+	if (*capacity >= PG_UINT32_MAX / 4)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many identifiers or links for one operation"),
+				 errhint("Stitch the source in several parts.")));
+	wanted = Max(*capacity * 2, 16);
+	if (array == NULL)
+		array = MemoryContextAllocExtended(context, mul_size(size, wanted), MCXT_ALLOC_HUGE);
+	else
+		array = repalloc_huge(array, mul_size(size, wanted));
+	memset((char *) array + size * *capacity, 0, size * (wanted - *capacity));
+	*capacity = wanted;
+	return array;
+}
+
+/*
+ * The start of everything that writes: checks the rights once, and takes the
+ * two locks that order writers.  The rules do not change while somebody holds
+ * RowExclusiveLock on cdp_data.namespace; whoever takes more than
+ * RowExclusiveLock on cdp_data.record is the only writer of the graph.
+ */
+void
+graph_begin_writing(LOCKMODE lockmode)
+{
+	const GraphRelations *relations = graph_relations();
+	const Oid	written[] = {relations->identifier, relations->record, relations->link, relations->profile};
+
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot change identities during recovery")));
+	if (XactReadOnly)
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot change identities in a read-only transaction")));
+	for (int i = 0; i < lengthof(written); i++)
+	{
+		AclResult	result = pg_class_aclcheck(written[i], GetUserId(), ACL_SELECT | ACL_INSERT | ACL_UPDATE);
+
+		if (result == ACLCHECK_OK)
+			result = pg_class_aclcheck(written[i], GetUserId(), ACL_INSERT);
+		if (result == ACLCHECK_OK)
+			result = pg_class_aclcheck(written[i], GetUserId(), ACL_UPDATE);
+		if (result != ACLCHECK_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied for the storage of cdp"),
+					 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'writer').",
+							 GetUserNameFromId(GetUserId(), false))));
+	}
+	LockRelationOid(relations->namespace, RowExclusiveLock);
+	LockRelationOid(relations->record, lockmode);
+}
+
+static bool
+has_rows(StorageScan *scan)
+{
+	bool		found;
+
+	scan_all(scan);
+	found = scan_next(scan);
+	if (found)
+		scan_end(scan);
+	return found;
+}
+
+/*
+ * A new, empty working set.  With exclusive, the caller has made itself the
+ * only writer by graph_begin_writing(ShareRowExclusiveLock).
+ */
+Graph *
+graph_create(const GraphSettings *settings, bool exclusive, const char *cause)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cdp graph", ALLOCSET_DEFAULT_SIZES);
+	Graph	   *graph = MemoryContextAllocZero(context, sizeof(Graph));
+
+	graph->context = context;
+	graph->scratch = AllocSetContextCreate(context, "cdp graph scratch", ALLOCSET_DEFAULT_SIZES);
+	graph->settings = settings;
+	graph->relations = graph_relations();
+	graph->cause = cause;
+	graph->exclusive = exclusive;
+	graph->by_value = valuetable_create(context, 64, graph);
+	graph->by_id = u64map_create(context, 64, NULL);
+	graph->by_pair = u64map_create(context, 64, NULL);
+	graph->by_key = recordtable_create(context, 64, graph);
+	graph->by_profile = u64map_create(context, 64, NULL);
+
+	graph->identifier_relation = table_open(graph->relations->identifier, RowExclusiveLock);
+	graph->record_relation = table_open(graph->relations->record, RowExclusiveLock);
+	graph->link_relation = table_open(graph->relations->link, RowExclusiveLock);
+	graph->label_relation = table_open(graph->relations->label, AccessShareLock);
+	graph->profile_relation = table_open(graph->relations->profile, RowExclusiveLock);
+	graph_refresh_snapshot(graph);
+
+	/* Labels and retired ids are rare: whether there are any is asked once. */
+	if (RelationGetNumberOfBlocks(graph->label_relation) > 0)
+		graph->has_labels = has_rows(graph_scan(graph, SCAN_LABEL_BY_B));
+	graph->has_retired = has_rows(graph_scan(graph, SCAN_PROFILE_RETIRED));
+	return graph;
+}
+
+/*
+ * From here on the storage is read as it is now.  The latest snapshot is used
+ * at every isolation level, as foreign keys do: what was read is protected by
+ * row locks, and a row that was changed since the transaction's own snapshot
+ * fails when it is written.
+ */
+void
+graph_refresh_snapshot(Graph *graph)
+{
+	for (int i = 0; i < SCAN_COUNT; i++)
+		scan_close(&graph->scans[i]);
+	if (graph->snapshot != NULL)
+		UnregisterSnapshot(graph->snapshot);
+	graph->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	graph->now = GetCurrentTimestamp();
+}
+
+void
+graph_finish(Graph *graph)
+{
+	for (int i = 0; i < SCAN_COUNT; i++)
+		scan_close(&graph->scans[i]);
+	UnregisterSnapshot(graph->snapshot);
+	/* The locks stay until the end of the transaction. */
+	table_close(graph->identifier_relation, NoLock);
+	table_close(graph->record_relation, NoLock);
+	table_close(graph->link_relation, NoLock);
+	table_close(graph->label_relation, NoLock);
+	table_close(graph->profile_relation, NoLock);
+	MemoryContextDelete(graph->context);
+}
+
+Size
+graph_memory(Graph *graph)
+{
+	return MemoryContextMemAllocated(graph->context, true);
+}
+
+/* Memory that lives as long as the graph, without an allocation of its own. */
+void *
+graph_keep(Graph *graph, Size size)
+{
+	char	   *result;
+
+	size = MAXALIGN(size);
+	if (size > graph->arena_left)
+	{
+		Size		block = graph->arena == NULL ? ARENA_FIRST_SIZE : ARENA_BLOCK_SIZE;
+
+		if (size > block / 8)
+			return MemoryContextAlloc(graph->context, size);
+		graph->arena = MemoryContextAlloc(graph->context, block);
+		graph->arena_left = block;
+	}
+	result = graph->arena;
+	graph->arena += size;
+	graph->arena_left -= size;
+	return result;
+}
+
+char *
+graph_keep_bytes(Graph *graph, const char *bytes, uint32 length)
+{
+	char	   *copy = graph_keep(graph, (Size) length + 1);
+
+	memcpy(copy, bytes, length);
+	copy[length] = '\0';
+	return copy;
+}
+
+/* ---------- identifiers ---------- */
+
+/*
+ * The identifier with this value, made when there is none in memory; whether
+ * it is stored is load.c's to find out.
+ */
+uint32
+graph_intern_value(Graph *graph, int namespace_index, const char *value, uint32 length)
+{
+	uint32		position = graph->identifier_count;
+	GraphIdentifier *identifier;
+	PositionEntry *entry;
+	bool		found;
+
+	graph->identifiers = graph_grow(graph->context, graph->identifiers, position,
+									&graph->identifier_capacity, sizeof(GraphIdentifier));
+	identifier = &graph->identifiers[position];
+	identifier->namespace_index = namespace_index;
+	identifier->value = value;
+	identifier->length = length;
+	identifier->hash = hash_combine(graph_value_hash(value, length), (uint32) namespace_index);
+	entry = valuetable_insert_hash(graph->by_value, position, identifier->hash, &found);
+	if (found)
+	{
+		memset(identifier, 0, sizeof(*identifier));
+		return entry->position;
+	}
+	entry->position = position;
+	identifier->value = graph_keep_bytes(graph, value, length);
+	identifier->component = NO_INDEX;
+	identifier->before = NO_INDEX;
+	identifier->next_member = NO_INDEX;
+	identifier->next_special = NO_INDEX;
+	identifier->first_link = NO_INDEX;
+	identifier->first_label = NO_INDEX;
+	identifier->state = graph_is_blocked(graph->settings, namespace_index, value, length,
+										 graph_value_hash(value, length)) ?
+		IDENTIFIER_BLOCKED : IDENTIFIER_USABLE;
+	graph->identifier_count++;
+	return position;
+}
+
+/* An identifier in memory by its stored id, or NO_INDEX. */
+uint32
+graph_find_by_id(Graph *graph, int64 id)
+{
+	U64Entry   *entry = u64map_lookup(graph->by_id, (uint64) id);
+
+	return entry == NULL ? NO_INDEX : entry->position;
+}
+
+void
+graph_register_id(Graph *graph, uint32 identifier)
+{
+	bool		found;
+	U64Entry   *entry = u64map_insert(graph->by_id, (uint64) graph->identifiers[identifier].id, &found);
+
+	entry->position = identifier;
+}
+
+/*
+ * The order of strength: priority and name of the namespace, then the value
+ * as bytes.  Two different identifiers are never equal.
+ */
+int
+graph_compare_identifiers(const Graph *graph, uint32 a, uint32 b)
+{
+	const GraphIdentifier *left = &graph->identifiers[a];
+	const GraphIdentifier *right = &graph->identifiers[b];
+	int			order;
+
+	if (a == b)
+		return 0;
+	if (left->namespace_index != right->namespace_index)
+		return left->namespace_index < right->namespace_index ? -1 : 1;
+	order = memcmp(left->value, right->value, Min(left->length, right->length));
+	if (order != 0)
+		return order;
+	return (left->length > right->length) - (left->length < right->length);
+}
+
+static int
+compare_identifier_positions(const void *left, const void *right, void *argument)
+{
+	return graph_compare_identifiers(argument, *(const uint32 *) left, *(const uint32 *) right);
+}
+
+void
+graph_sort_identifiers(const Graph *graph, uint32 *ids, uint32 count)
+{
+	if (count > 1)
+		qsort_arg(ids, count, sizeof(uint32), compare_identifier_positions, (void *) graph);
+}
+
+/* ---------- links ---------- */
+
+static inline uint64
+pair_key(uint32 a, uint32 b)
+{
+	return ((uint64) a << 32) | b;
+}
+
+uint32
+graph_find_pair(Graph *graph, uint32 a, uint32 b)
+{
+	U64Entry   *entry = u64map_lookup(graph->by_pair, pair_key(a, b));
+
+	return entry == NULL ? NO_INDEX : entry->position;
+}
+
+/* A link in memory, without evidence as yet; the pair must not be there. */
+uint32
+graph_new_link(Graph *graph, uint32 a, uint32 b)
+{
+	uint32		position = graph->link_count;
+	GraphLink  *link;
+	U64Entry   *entry;
+	bool		found;
+
+	graph->links = graph_grow(graph->context, graph->links, position,
+							  &graph->link_capacity, sizeof(GraphLink));
+	link = &graph->links[position];
+	link->first_seen = link->old_first_seen = DT_NOEND;
+	link->last_seen = link->old_last_seen = DT_NOBEGIN;
+	for (int i = 0; i < 2; i++)
+	{
+		uint32		identifier = i == 0 ? a : b;
+
+		link->end[i] = identifier;
+		link->next[i] = graph->identifiers[identifier].first_link;
+		graph->identifiers[identifier].first_link = position * 2 + i;
+	}
+	entry = u64map_insert(graph->by_pair, pair_key(a, b), &found);
+	Assert(!found);
+	entry->position = position;
+	graph->link_count++;
+	return position;
+}
+
+void
+graph_link_changed(Graph *graph, uint32 link)
+{
+	if (graph->links[link].is_changed)
+		return;
+	graph->links[link].is_changed = true;
+	graph->changed_links = graph_grow(graph->context, graph->changed_links, graph->changed_link_count,
+									  &graph->changed_link_capacity, sizeof(uint32));
+	graph->changed_links[graph->changed_link_count++] = link;
+}
+
+/* ---------- records ---------- */
+
+/*
+ * The record with this key in memory, made when there is none.  The source
+ * must live as long as the graph; the key is copied.
+ */
+uint32
+graph_take_record(Graph *graph, const char *source, const char *key, uint32 key_length, bool *found)
+{
+	uint32		position = graph->record_count;
+	GraphRecord *record;
+	PositionEntry *entry;
+
+	graph->records = graph_grow(graph->context, graph->records, position,
+								&graph->record_capacity, sizeof(GraphRecord));
+	record = &graph->records[position];
+	record->source = source;
+	record->key = key;
+	record->key_length = key_length;
+	record->hash = hash_combine(graph_value_hash(key, key_length),
+								graph_value_hash(source, strlen(source)));
+	entry = recordtable_insert_hash(graph->by_key, position, record->hash, found);
+	if (*found)
+	{
+		memset(record, 0, sizeof(*record));
+		return entry->position;
+	}
+	entry->position = position;
+	record->key = graph_keep_bytes(graph, key, key_length);
+	record->hub = record->old_hub = NO_INDEX;
+	graph->record_count++;
+	return position;
+}
+
+/* Whether the record is in memory. */
+bool
+graph_has_record(Graph *graph, const char *source, const char *key, uint32 key_length)
+{
+	uint32		position = graph->record_count;
+	GraphRecord *record;
+	bool		found;
+
+	graph->records = graph_grow(graph->context, graph->records, position,
+								&graph->record_capacity, sizeof(GraphRecord));
+	record = &graph->records[position];
+	record->source = source;
+	record->key = key;
+	record->key_length = key_length;
+	record->hash = hash_combine(graph_value_hash(key, key_length),
+								graph_value_hash(source, strlen(source)));
+	found = recordtable_lookup_hash(graph->by_key, position, record->hash) != NULL;
+	memset(record, 0, sizeof(*record));
+	return found;
+}
+
+/* ---------- components and profiles ---------- */
+
+uint32
+graph_new_component(Graph *graph)
+{
+	GraphComponent *component;
+
+	graph->components = graph_grow(graph->context, graph->components, graph->component_count,
+								   &graph->component_capacity, sizeof(GraphComponent));
+	component = &graph->components[graph->component_count];
+	memset(component, 0, sizeof(*component));
+	component->first_member = component->last_member = NO_INDEX;
+	component->first_special = component->last_special = NO_INDEX;
+	return graph->component_count++;
+}
+
+/*
+ * Whether a constraint other than size concerns the identifier: only these
+ * members are looked at when two components want to become one.
+ */
+static inline bool
+is_special(const Graph *graph, const GraphIdentifier *identifier)
+{
+	return identifier->first_label != NO_INDEX ||
+		graph->settings->namespaces[identifier->namespace_index].max_per_profile > 0;
+}
+
+void
+graph_add_member(Graph *graph, uint32 component, uint32 identifier)
+{
+	GraphComponent *into = &graph->components[component];
+	GraphIdentifier *member = &graph->identifiers[identifier];
+
+	member->component = component;
+	member->next_member = NO_INDEX;
+	if (into->last_member == NO_INDEX)
+		into->first_member = identifier;
+	else
+		graph->identifiers[into->last_member].next_member = identifier;
+	into->last_member = identifier;
+	into->size++;
+
+	member->next_special = NO_INDEX;
+	if (is_special(graph, member))
+	{
+		if (into->last_special == NO_INDEX)
+			into->first_special = identifier;
+		else
+			graph->identifiers[into->last_special].next_special = identifier;
+		into->last_special = identifier;
+	}
+}
+
+uint32
+graph_new_label(Graph *graph, uint32 a, uint32 b, bool is_must)
+{
+	uint32		position = graph->label_count;
+	GraphLabel *label;
+
+	graph->labels = graph_grow(graph->context, graph->labels, position,
+							   &graph->label_capacity, sizeof(GraphLabel));
+	label = &graph->labels[position];
+	label->is_must = is_must;
+	for (int i = 0; i < 2; i++)
+	{
+		uint32		identifier = i == 0 ? a : b;
+
+		label->end[i] = identifier;
+		label->next[i] = graph->identifiers[identifier].first_label;
+		graph->identifiers[identifier].first_label = position * 2 + i;
+	}
+	graph->label_count++;
+	return position;
+}
+
+/* A profile id in memory, or NO_INDEX. */
+uint32
+graph_find_profile(Graph *graph, int64 profile_id, bool create)
+{
+	GraphProfile *profile;
+	U64Entry   *entry;
+	bool		found;
+
+	if (!create)
+	{
+		entry = u64map_lookup(graph->by_profile, (uint64) profile_id);
+		return entry == NULL ? NO_INDEX : entry->position;
+	}
+	entry = u64map_insert(graph->by_profile, (uint64) profile_id, &found);
+	if (found)
+		return entry->position;
+	entry->position = graph->profile_count;
+	graph->profiles = graph_grow(graph->context, graph->profiles, graph->profile_count,
+								 &graph->profile_capacity, sizeof(GraphProfile));
+	profile = &graph->profiles[graph->profile_count];
+	profile->profile_id = profile_id;
+	profile->component = NO_INDEX;
+	return graph->profile_count++;
+}
+
+void
+graph_add_replay_seed(Graph *graph, uint32 identifier)
+{
+	graph->replay_seeds = graph_grow(graph->context, graph->replay_seeds, graph->replay_seed_count,
+									 &graph->replay_seed_capacity, sizeof(uint32));
+	graph->replay_seeds[graph->replay_seed_count++] = identifier;
+}
+
+/*
+ * Carries the records and seeds in memory through to the storage.
+ */
+void
+graph_apply(Graph *graph)
+{
+	evidence_update(graph);
+	partition_update(graph);
+	relabel_profiles(graph);
+	store_changes(graph);
+}

@@ -1,0 +1,183 @@
+/*
+ * locks.c
+ *		What a real-time call locks, when others may write at the same time.
+ *
+ * In this order: the key of the record, new identifiers (both as advisory
+ * locks in a class of their own, since there is no row yet), then the rows of
+ * profiles in the order of their ids.  The lock on a profile covers its
+ * members, their states, and every link that one of them is an end of: a link
+ * changes only under the locks of both ends.  What was read before a lock was
+ * had is read again after it.
+ *
+ * An operation that is the only writer (graph->exclusive) needs none of this.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+
+#include "cdp.h"
+#include "identity/graph.h"
+#include "identity/tables.h"
+
+/* Users' own advisory locks are of class 1 and 2. */
+#define LOCK_CLASS_RECORD		0xCD01
+#define LOCK_CLASS_IDENTIFIER	0xCD02
+
+static void
+lock_hash(uint32 high, uint32 low, uint16 class)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, high, low, class);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/*
+ * Nobody else writes this record until the end of the transaction.
+ */
+void
+lock_record(Graph *graph, uint32 position)
+{
+	const GraphRecord *record = &graph->records[position];
+
+	if (graph->exclusive)
+		return;
+	lock_hash(record->hash, record->key_length, LOCK_CLASS_RECORD);
+	graph_refresh_snapshot(graph);
+}
+
+static int
+compare_uint32(const void *left, const void *right)
+{
+	uint32		a = *(const uint32 *) left;
+	uint32		b = *(const uint32 *) right;
+
+	return (a > b) - (a < b);
+}
+
+/*
+ * Nobody else stores the identifiers that are not stored yet; some may turn
+ * out to be stored by then.
+ */
+void
+lock_new_identifiers(Graph *graph)
+{
+	uint32	   *hashes;
+	uint32		count = 0;
+
+	if (graph->exclusive)
+		return;
+	hashes = cdp_palloc_array(uint32, graph->identifier_count + 1);
+	for (uint32 i = 0; i < graph->identifier_count; i++)
+		if (graph->identifiers[i].id == 0)
+			hashes[count++] = graph->identifiers[i].hash;
+	if (count > 0)
+	{
+		qsort(hashes, count, sizeof(uint32), compare_uint32);
+		for (uint32 i = 0; i < count; i++)
+			if (i == 0 || hashes[i] != hashes[i - 1])
+				lock_hash(0, hashes[i], LOCK_CLASS_IDENTIFIER);
+		graph_refresh_snapshot(graph);
+		load_stored_ids(graph);
+	}
+	pfree(hashes);
+}
+
+static int
+compare_int64(const void *left, const void *right)
+{
+	int64		a = *(const int64 *) left;
+	int64		b = *(const int64 *) right;
+
+	return (a > b) - (a < b);
+}
+
+/*
+ * Locks the rows of these profiles, in the order of their ids.
+ *
+ * Errors: a serialization failure when the transaction's snapshot does not
+ * see one of them.
+ */
+void
+lock_profiles(Graph *graph, int64 *profile_ids, uint32 count)
+{
+	static SPIPlanPtr plan = NULL;
+	Datum	   *datums;
+	Datum		argument;
+	uint32		distinct = 0;
+
+	if (count == 0)
+		return;
+	qsort(profile_ids, count, sizeof(int64), compare_int64);
+	datums = cdp_palloc_array(Datum, count);
+	for (uint32 i = 0; i < count; i++)
+		if (i == 0 || profile_ids[i] != profile_ids[i - 1])
+			datums[distinct++] = Int64GetDatum(profile_ids[i]);
+	argument = PointerGetDatum(construct_array(datums, distinct, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+
+	SPI_connect();
+	if (plan == NULL)
+	{
+		Oid			types[] = {INT8ARRAYOID};
+
+		plan = SPI_prepare("SELECT p.profile_id FROM cdp_data.profile AS p"
+						   " WHERE p.profile_id OPERATOR(pg_catalog.=) ANY ($1)"
+						   " ORDER BY p.profile_id USING OPERATOR(pg_catalog.<) FOR UPDATE", 1, types);
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+	}
+	if (SPI_execute_plan(plan, &argument, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock profiles");
+	if (SPI_processed != distinct)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent changes of identities"),
+				 errhint("Retry the transaction.")));
+	SPI_finish();
+
+	for (uint32 i = 0; i < distinct; i++)
+		graph->profiles[graph_find_profile(graph, DatumGetInt64(datums[i]), true)].is_locked = true;
+	pfree(datums);
+	graph_refresh_snapshot(graph);
+}
+
+/*
+ * Locks the profiles of all identifiers that records touch, until none of
+ * them moved meanwhile.
+ */
+void
+lock_touched(Graph *graph)
+{
+	if (graph->exclusive)
+		return;
+	for (;;)
+	{
+		int64	   *wanted = NULL;
+		uint32		count = 0;
+		uint32		capacity = 0;
+
+		for (uint32 i = 0; i < graph->identifier_count; i++)
+		{
+			const GraphIdentifier *identifier = &graph->identifiers[i];
+
+			if (!identifier->is_touched || identifier->old_profile == 0 ||
+				graph->profiles[graph_find_profile(graph, identifier->old_profile, true)].is_locked)
+				continue;
+			wanted = graph_grow(graph->context, wanted, count, &capacity, sizeof(int64));
+			wanted[count++] = identifier->old_profile;
+		}
+		if (count == 0)
+			return;
+		lock_profiles(graph, wanted, count);
+		pfree(wanted);
+		for (uint32 i = 0; i < graph->identifier_count; i++)
+			if (graph->identifiers[i].is_touched && graph->identifiers[i].id != 0 &&
+				graph->identifiers[i].component == NO_INDEX)
+				load_identifier_again(graph, i);
+	}
+}

@@ -1,0 +1,636 @@
+/*
+ * partition.c
+ *		From changes of links to components, the people to be.
+ *
+ * The partition is defined by applying all active links in canonical order and
+ * refusing each union that would break a constraint.  Constraints are
+ * hereditary (a part of a valid set is valid), so a refused link stays refused
+ * while its ends' components only grow, and the result of a change can be had
+ * from the components that it touches:
+ *
+ * - A new link between two components whose union is valid merges them.
+ * - Every other change marks the components of its ends for replay.  A replay
+ *   takes all marked components and the ring of those that refused links join
+ *   to them, and applies the links inside from scratch.  A ring component that
+ *   comes out otherwise is marked too, and the replay repeated with its ring.
+ *   Components outside have no changed link, and none joins them to a marked
+ *   one, so that their links come to the same decisions as before.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "cdp.h"
+#include "identity/graph.h"
+#include "identity/tables.h"
+
+/* ---------- canonical order ---------- */
+
+typedef struct SortableLink
+{
+	int32		stronger;		/* priority; -1 for must-links */
+	int32		weaker;
+	int64		time;
+	uint32		link;
+} SortableLink;
+
+static int
+compare_names(const Graph *graph, uint32 left, uint32 right)
+{
+	const GraphIdentifier *a = &graph->identifiers[left];
+	const GraphIdentifier *b = &graph->identifiers[right];
+	int			order;
+
+	if (a->namespace_index != b->namespace_index)
+		return strcmp(graph->settings->namespaces[a->namespace_index].name,
+					  graph->settings->namespaces[b->namespace_index].name);
+	order = memcmp(a->value, b->value, Min(a->length, b->length));
+	if (order != 0)
+		return order;
+	return (a->length > b->length) - (a->length < b->length);
+}
+
+static int
+compare_links(const void *left, const void *right, void *argument)
+{
+	const SortableLink *a = left;
+	const SortableLink *b = right;
+	const Graph *graph = argument;
+	const GraphLink *x;
+	const GraphLink *y;
+	int			order;
+
+	if (a->stronger != b->stronger)
+		return a->stronger < b->stronger ? -1 : 1;
+	if (a->weaker != b->weaker)
+		return a->weaker < b->weaker ? -1 : 1;
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	x = &graph->links[a->link];
+	y = &graph->links[b->link];
+	if (a->stronger < 0)
+	{
+		/* Must-links have no time; they stand in order of strength. */
+		order = graph_compare_identifiers(graph, x->end[0], y->end[0]);
+		return order != 0 ? order : graph_compare_identifiers(graph, x->end[1], y->end[1]);
+	}
+	order = compare_names(graph, x->end[0], y->end[0]);
+	return order != 0 ? order : compare_names(graph, x->end[1], y->end[1]);
+}
+
+/* Smaller comes first: the oldest link, or the newest under drop_older. */
+static int64
+link_time(const Graph *graph, TimestampTz first_seen, TimestampTz last_seen)
+{
+	return graph->settings->drop_older ? -last_seen : first_seen;
+}
+
+static SortableLink
+sortable(const Graph *graph, uint32 position)
+{
+	const GraphLink *link = &graph->links[position];
+	const GraphNamespace *namespaces = graph->settings->namespaces;
+	SortableLink result = {.stronger = -1,.weaker = -1,.time = 0,.link = position};
+
+	if (!link->must)
+	{
+		result.stronger = namespaces[graph->identifiers[link->end[0]].namespace_index].priority;
+		result.weaker = namespaces[graph->identifiers[link->end[1]].namespace_index].priority;
+		result.time = link_time(graph, link->first_seen, link->last_seen);
+	}
+	return result;
+}
+
+static void
+sort_links(Graph *graph, SortableLink *links, uint32 count)
+{
+	if (count > 1)
+		qsort_arg(links, count, sizeof(SortableLink), compare_links, graph);
+}
+
+/* ---------- constraints ---------- */
+
+/* The representative of all identifiers that must-links join. */
+static uint32
+must_class(const Graph *graph, uint32 identifier)
+{
+	if (graph->must_class == NULL || identifier >= graph->must_class_count)
+		return identifier;
+	while (graph->must_class[identifier] != identifier)
+		identifier = graph->must_class[identifier];
+	return identifier;
+}
+
+static void
+build_must_classes(Graph *graph)
+{
+	bool		any = false;
+
+	for (uint32 i = 0; i < graph->label_count && !any; i++)
+		any = graph->labels[i].is_must;
+	if (graph->must_class != NULL)
+	{
+		pfree(graph->must_class);
+		graph->must_class = NULL;
+	}
+	if (!any)
+		return;
+	graph->must_class = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), graph->identifier_count));
+	graph->must_class_count = graph->identifier_count;
+	for (uint32 i = 0; i < graph->identifier_count; i++)
+		graph->must_class[i] = i;
+	for (uint32 i = 0; i < graph->label_count; i++)
+	{
+		const GraphLabel *label = &graph->labels[i];
+		uint32		a;
+		uint32		b;
+
+		/* A must-link on a shared or blocked identifier rests. */
+		if (!label->is_must ||
+			graph->identifiers[label->end[0]].state != IDENTIFIER_USABLE ||
+			graph->identifiers[label->end[1]].state != IDENTIFIER_USABLE)
+			continue;
+		a = must_class(graph, label->end[0]);
+		b = must_class(graph, label->end[1]);
+		graph->must_class[Max(a, b)] = Min(a, b);
+	}
+}
+
+static int
+compare_uint64(const void *left, const void *right)
+{
+	uint64		a = *(const uint64 *) left;
+	uint64		b = *(const uint64 *) right;
+
+	return (a > b) - (a < b);
+}
+
+static uint32
+count_special(const Graph *graph, const GraphComponent *component)
+{
+	uint32		count = 0;
+
+	for (uint32 i = component->first_special; i != NO_INDEX; i = graph->identifiers[i].next_special)
+		count++;
+	return count;
+}
+
+static uint32
+collect_limited(const Graph *graph, const GraphComponent *component, uint64 *values)
+{
+	uint32		count = 0;
+
+	for (uint32 i = component->first_special; i != NO_INDEX; i = graph->identifiers[i].next_special)
+	{
+		int			ns = graph->identifiers[i].namespace_index;
+
+		if (graph->settings->namespaces[ns].max_per_profile > 0)
+			values[count++] = ((uint64) ns << 32) | must_class(graph, i);
+	}
+	return count;
+}
+
+/* Whether two valid components may become one. */
+static bool
+union_is_valid(const Graph *graph, uint32 left, uint32 right)
+{
+	const GraphComponent *a = &graph->components[left];
+	const GraphComponent *b = &graph->components[right];
+	uint64		buffer[64];
+	uint64	   *values = buffer;
+	uint32		capacity;
+	uint32		count;
+	bool		valid = true;
+
+	if ((uint64) a->size + b->size > (uint64) graph->settings->max_profile_size)
+		return false;
+	/* Either other constraint needs a constrained member on both sides. */
+	if (a->first_special == NO_INDEX || b->first_special == NO_INDEX)
+		return true;
+
+	for (uint32 i = a->first_special; i != NO_INDEX; i = graph->identifiers[i].next_special)
+		for (uint32 half = graph->identifiers[i].first_label; half != NO_INDEX;)
+		{
+			const GraphLabel *label = &graph->labels[half / 2];
+
+			if (!label->is_must && graph->identifiers[label->end[1 - half % 2]].component == right)
+				return false;
+			half = label->next[half % 2];
+		}
+
+	capacity = count_special(graph, a) + count_special(graph, b);
+	if (capacity > lengthof(buffer))
+		values = cdp_palloc_array(uint64, capacity);
+	count = collect_limited(graph, a, values);
+	count += collect_limited(graph, b, values + count);
+	qsort(values, count, sizeof(uint64), compare_uint64);
+	for (uint32 i = 0; i < count && valid;)
+	{
+		int			ns = (int) (values[i] >> 32);
+		int			distinct = 0;
+
+		for (; i < count && (int) (values[i] >> 32) == ns; i++)
+			if (distinct == 0 || values[i] != values[i - 1])
+				distinct++;
+		valid = distinct <= graph->settings->namespaces[ns].max_per_profile;
+	}
+	if (values != buffer)
+		pfree(values);
+	return valid;
+}
+
+/* Moves the members of the smaller component into the larger one. */
+static void
+merge_components(Graph *graph, uint32 left, uint32 right)
+{
+	uint32		into = graph->components[left].size >= graph->components[right].size ? left : right;
+	GraphComponent *larger = &graph->components[into];
+	GraphComponent *smaller = &graph->components[into == left ? right : left];
+
+	for (uint32 i = smaller->first_member; i != NO_INDEX; i = graph->identifiers[i].next_member)
+		graph->identifiers[i].component = into;
+	graph->identifiers[larger->last_member].next_member = smaller->first_member;
+	larger->last_member = smaller->last_member;
+	larger->size += smaller->size;
+	if (smaller->first_special != NO_INDEX)
+	{
+		if (larger->first_special == NO_INDEX)
+			larger->first_special = smaller->first_special;
+		else
+			graph->identifiers[larger->last_special].next_special = smaller->first_special;
+		larger->last_special = smaller->last_special;
+	}
+	smaller->first_member = smaller->last_member = NO_INDEX;
+	smaller->first_special = smaller->last_special = NO_INDEX;
+	smaller->size = 0;
+}
+
+/* ---------- replay ---------- */
+
+typedef struct Region
+{
+	uint32	   *nodes;
+	uint32		count;
+	uint32		capacity;
+	uint32	   *components;		/* as they were before the replay */
+	uint32		component_count;
+	uint32		component_capacity;
+} Region;
+
+/* Takes all members of a component into the region. */
+static void
+take_component(Graph *graph, Region *region, uint32 component)
+{
+	GraphComponent *taken = &graph->components[component];
+
+	if (taken->in_region)
+		return;
+	taken->in_region = true;
+	region->components = graph_grow(graph->context, region->components, region->component_count,
+									&region->component_capacity, sizeof(uint32));
+	region->components[region->component_count++] = component;
+	for (uint32 i = taken->first_member; i != NO_INDEX; i = graph->identifiers[i].next_member)
+	{
+		graph->identifiers[i].before = component;
+		graph->identifiers[i].in_region = true;
+		region->nodes = graph_grow(graph->context, region->nodes, region->count,
+								   &region->capacity, sizeof(uint32));
+		region->nodes[region->count++] = i;
+	}
+}
+
+/*
+ * Takes in what refused links join to the members of marked components.
+ * Returns false when the region grows larger than a real-time call may replay.
+ */
+static bool
+take_ring(Graph *graph, Region *region)
+{
+	for (uint32 k = 0; k < region->count; k++)
+	{
+		uint32		node = region->nodes[k];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!graph->exclusive && region->count > (uint32) graph->settings->max_replay)
+			return false;
+		/* Links inside the ring take part as well. */
+		load_links_of(graph, node);
+		if (!graph->components[graph->identifiers[node].before].replay)
+			continue;
+		for (uint32 half = graph->identifiers[node].first_link; half != NO_INDEX;)
+		{
+			uint32		other = graph->links[half / 2].end[1 - half % 2];
+
+			if (!graph->identifiers[other].in_region && graph_link_active(graph, &graph->links[half / 2]))
+			{
+				load_component_of(graph, other);
+				take_component(graph, region, graph->identifiers[other].component);
+			}
+			/* Loading may have moved the array. */
+			half = graph->links[half / 2].next[half % 2];
+		}
+	}
+	return true;
+}
+
+/* Applies all active links inside the given identifiers, from scratch. */
+static void
+apply_links(Graph *graph, const uint32 *nodes, uint32 count)
+{
+	SortableLink *links;
+	uint32		link_count = 0;
+	uint32		capacity = 0;
+
+	for (uint32 i = 0; i < count; i++)
+		graph_add_member(graph, graph_new_component(graph), nodes[i]);
+
+	links = graph_grow(graph->context, NULL, 0, &capacity, sizeof(SortableLink));
+	for (uint32 i = 0; i < count; i++)
+	{
+		for (uint32 half = graph->identifiers[nodes[i]].first_link; half != NO_INDEX;)
+		{
+			const GraphLink *link = &graph->links[half / 2];
+
+			if (half % 2 == 0 && graph->identifiers[link->end[1]].in_region && graph_link_active(graph, link))
+			{
+				links = graph_grow(graph->context, links, link_count, &capacity, sizeof(SortableLink));
+				links[link_count++] = sortable(graph, half / 2);
+			}
+			half = link->next[half % 2];
+		}
+	}
+	CHECK_FOR_INTERRUPTS();
+	sort_links(graph, links, link_count);
+	for (uint32 i = 0; i < link_count; i++)
+	{
+		const GraphLink *link = &graph->links[links[i].link];
+		uint32		left = graph->identifiers[link->end[0]].component;
+		uint32		right = graph->identifiers[link->end[1]].component;
+
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (left != right && union_is_valid(graph, left, right))
+			merge_components(graph, left, right);
+	}
+	pfree(links);
+}
+
+/* Marks the components of the ring that did not come out as they went in. */
+static void
+mark_changed_ring(Graph *graph, const Region *region, bool *any)
+{
+	uint32		component_count = graph->component_count;
+	uint32	   *seen;
+
+	/*
+	 * For each component before: the one its first member is in now.  A second
+	 * answer, or another size, says that it changed.
+	 */
+	seen = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), component_count));
+	for (uint32 i = 0; i < region->component_count; i++)
+		seen[region->components[i]] = NO_INDEX;
+	*any = false;
+	for (uint32 i = 0; i < region->count; i++)
+	{
+		const GraphIdentifier *node = &graph->identifiers[region->nodes[i]];
+		GraphComponent *before = &graph->components[node->before];
+
+		if (before->replay)
+			continue;
+		if (seen[node->before] == NO_INDEX)
+			seen[node->before] = node->component;
+		if (seen[node->before] != node->component ||
+			graph->components[node->component].size != before->size)
+		{
+			before->replay = true;
+			*any = true;
+		}
+	}
+	pfree(seen);
+}
+
+/*
+ * Evaluates the marked components and whatever that changes.
+ */
+static void
+replay(Graph *graph)
+{
+	Region		region = {0};
+	bool		again;
+
+	for (uint32 i = 0; i < graph->component_count; i++)
+		if (graph->components[i].replay && graph->components[i].size > 0)
+			take_component(graph, &region, i);
+	if (region.count == 0)
+		return;
+	do
+	{
+		if (!take_ring(graph, &region))
+		{
+			/* Too large for now: all stays as it was, and is noted on the profiles. */
+			for (uint32 i = 0; i < region.count; i++)
+				graph->identifiers[region.nodes[i]].in_region = false;
+			for (uint32 i = 0; i < region.component_count; i++)
+			{
+				graph->components[region.components[i]].in_region = false;
+				if (graph->components[region.components[i]].replay)
+					graph->components[region.components[i]].is_unsettled = true;
+			}
+			graph->is_queued = true;
+			return;
+		}
+		build_must_classes(graph);
+		apply_links(graph, region.nodes, region.count);
+		mark_changed_ring(graph, &region, &again);
+	} while (again);
+
+	for (uint32 i = 0; i < region.count; i++)
+		graph->identifiers[region.nodes[i]].in_region = false;
+	/* The components from before have no members any more. */
+	for (uint32 i = 0; i < region.component_count; i++)
+	{
+		GraphComponent *component = &graph->components[region.components[i]];
+
+		component->first_member = component->last_member = NO_INDEX;
+		component->first_special = component->last_special = NO_INDEX;
+		component->size = 0;
+		component->replay = false;
+	}
+	for (uint32 i = 0; i < region.count; i++)
+		for (uint32 half = graph->identifiers[region.nodes[i]].first_link; half != NO_INDEX;)
+		{
+			if (half % 2 == 0 && graph_link_active(graph, &graph->links[half / 2]))
+				graph_link_changed(graph, half / 2);
+			half = graph->links[half / 2].next[half % 2];
+		}
+	pfree(region.nodes);
+	pfree(region.components);
+}
+
+/* ---------- the steps ---------- */
+
+static void
+mark_for_replay(Graph *graph, uint32 identifier)
+{
+	graph->components[graph->identifiers[identifier].component].replay = true;
+}
+
+/* Whether a link's place in the canonical order moved: -1 earlier, 1 later. */
+static int
+moved(const Graph *graph, const GraphLink *link)
+{
+	int64		before = link_time(graph, link->old_first_seen, link->old_last_seen);
+	int64		after = link_time(graph, link->first_seen, link->last_seen);
+
+	if (link->must)
+		return 0;
+	return (after > before) - (after < before);
+}
+
+/*
+ * Sorts the changed links into those that are new and those that need a
+ * replay, as they compare with the components from before.
+ */
+static SortableLink *
+classify_changes(Graph *graph, uint32 *added_count)
+{
+	SortableLink *added;
+	uint32		capacity = 0;
+
+	*added_count = 0;
+	added = graph_grow(graph->context, NULL, 0, &capacity, sizeof(SortableLink));
+	/* Loading components does not add to the changed links. */
+	for (uint32 i = 0; i < graph->changed_link_count; i++)
+	{
+		uint32		position = graph->changed_links[i];
+		uint32		a = graph->links[position].end[0];
+		uint32		b = graph->links[position].end[1];
+		bool		was = graph_link_was_active(graph, &graph->links[position]);
+		bool		is = graph_link_active(graph, &graph->links[position]);
+		const GraphLink *link;
+		bool		joined;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!was && !is)
+			continue;
+		load_component_of(graph, a);
+		load_component_of(graph, b);
+		link = &graph->links[position];
+		joined = graph->identifiers[a].component == graph->identifiers[b].component;
+
+		if ((was && link->old_must) != (is && link->must))
+		{
+			mark_for_replay(graph, a);
+			mark_for_replay(graph, b);
+		}
+		else if (was && !is)
+		{
+			if (joined)
+				mark_for_replay(graph, a);
+		}
+		else if (was && is)
+		{
+			if (joined ? moved(graph, link) > 0 : moved(graph, link) < 0)
+			{
+				mark_for_replay(graph, a);
+				mark_for_replay(graph, b);
+			}
+		}
+		else
+		{
+			added = graph_grow(graph->context, added, *added_count, &capacity, sizeof(SortableLink));
+			added[(*added_count)++] = sortable(graph, position);
+		}
+	}
+	return added;
+}
+
+static void
+add_links(Graph *graph, SortableLink *added, uint32 count)
+{
+	sort_links(graph, added, count);
+	for (uint32 i = 0; i < count; i++)
+	{
+		const GraphLink *link = &graph->links[added[i].link];
+		uint32		left = graph->identifiers[link->end[0]].component;
+		uint32		right = graph->identifiers[link->end[1]].component;
+
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (left == right)
+			continue;
+		if (!graph->components[left].replay && !graph->components[right].replay &&
+			union_is_valid(graph, left, right))
+			merge_components(graph, left, right);
+		else
+		{
+			graph->components[left].replay = true;
+			graph->components[right].replay = true;
+		}
+	}
+}
+
+/*
+ * Brings the components to what the links say now, and the states of links to
+ * what the components say.
+ */
+void
+partition_update(Graph *graph)
+{
+	bool		from_scratch = graph->derive;
+
+	if (graph->whole && !from_scratch)
+	{
+		/* Nothing stored: all links at once, in order, is all there is to do. */
+		from_scratch = true;
+		for (uint32 i = 0; i < graph->identifier_count && from_scratch; i++)
+			from_scratch = graph->identifiers[i].old_profile == 0;
+	}
+	if (from_scratch)
+	{
+		uint32	   *nodes = MemoryContextAllocHuge(graph->context,
+												   mul_size(sizeof(uint32), graph->identifier_count + 1));
+
+		for (uint32 i = 0; i < graph->identifier_count; i++)
+		{
+			nodes[i] = i;
+			graph->identifiers[i].in_region = true;
+		}
+		graph->component_count = 0;
+		build_must_classes(graph);
+		apply_links(graph, nodes, graph->identifier_count);
+		pfree(nodes);
+	}
+	else
+	{
+		SortableLink *added;
+		uint32		added_count;
+
+		for (uint32 i = 0; i < graph->identifier_count; i++)
+			if (graph->identifiers[i].old_profile == 0 && graph->identifiers[i].component == NO_INDEX)
+				load_component_of(graph, i);
+		for (uint32 i = 0; i < graph->replay_seed_count; i++)
+		{
+			load_component_of(graph, graph->replay_seeds[i]);
+			mark_for_replay(graph, graph->replay_seeds[i]);
+		}
+		added = classify_changes(graph, &added_count);
+		build_must_classes(graph);
+		add_links(graph, added, added_count);
+		pfree(added);
+		replay(graph);
+	}
+
+	for (uint32 i = 0; i < graph->changed_link_count; i++)
+	{
+		GraphLink  *link = &graph->links[graph->changed_links[i]];
+
+		if (!graph_link_active(graph, link))
+			continue;
+		link->state = graph->identifiers[link->end[0]].component == graph->identifiers[link->end[1]].component ?
+			LINK_JOINED : LINK_REFUSED;
+		if (link->state == LINK_REFUSED && link->old_state != LINK_REFUSED && link->records > 0)
+			graph->counts.refusals++;
+	}
+}

@@ -1,0 +1,466 @@
+/*
+ * relabel.c
+ *		From components to profile ids (design: ids).
+ *
+ * Old profiles map to the new parts: (1) the home of an old id is the part
+ * that holds most of its evidence; (2) a part keeps the smallest id that is at
+ * home in it, and the others retire; (3) a part without one takes back the
+ * smallest retired id that is anchored in it, else it gets a new id.
+ */
+#include "postgres.h"
+
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "cdp.h"
+#include "identity/graph.h"
+#include "identity/tables.h"
+
+/* One identifier of an old profile that a part now holds. */
+typedef struct Move
+{
+	int64		old_profile;
+	uint32		part;			/* component */
+	uint32		identifier;
+} Move;
+
+typedef struct Part
+{
+	uint32		component;
+	uint32		first;			/* strongest identifier */
+	uint32		size;
+	int64		old_profile;	/* of its members: 0 none, -1 several or a part of one */
+	int64		profile_id;		/* the outcome */
+	bool		is_changed;
+} Part;
+
+/* A share of an old profile. */
+typedef struct Share
+{
+	uint32		part;			/* index of Part */
+	int64		incidences;
+	int64		identifiers;
+	bool		holds_anchor;
+} Share;
+
+static int
+compare_moves(const void *left, const void *right)
+{
+	const Move *a = left;
+	const Move *b = right;
+
+	if (a->old_profile != b->old_profile)
+		return a->old_profile < b->old_profile ? -1 : 1;
+	if (a->part != b->part)
+		return a->part < b->part ? -1 : 1;
+	return (a->identifier > b->identifier) - (a->identifier < b->identifier);
+}
+
+static void
+add_change(Graph *graph, bool is_merge, int64 profile_id, int64 other, int64 identifiers)
+{
+	GraphChange *change;
+
+	graph->changes = graph_grow(graph->context, graph->changes, graph->change_count,
+								&graph->change_capacity, sizeof(GraphChange));
+	change = &graph->changes[graph->change_count++];
+	change->is_merge = is_merge;
+	change->profile_id = profile_id;
+	change->other_profile_id = other;
+	change->identifiers = identifiers;
+	if (is_merge)
+		graph->counts.merges++;
+	else
+		graph->counts.splits++;
+}
+
+/*
+ * The parts that are there now, and which part every component is (through
+ * component positions).
+ */
+static Part *
+collect_parts(Graph *graph, uint32 **part_of, uint32 *part_count)
+{
+	Part	   *parts;
+	uint32		capacity = 0;
+
+	*part_count = 0;
+	parts = graph_grow(graph->context, NULL, 0, &capacity, sizeof(Part));
+	*part_of = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), graph->component_count + 1));
+	for (uint32 i = 0; i < graph->component_count; i++)
+		(*part_of)[i] = NO_INDEX;
+	for (uint32 i = 0; i < graph->identifier_count; i++)
+	{
+		const GraphIdentifier *identifier = &graph->identifiers[i];
+		Part	   *part;
+
+		if (identifier->component == NO_INDEX)
+			continue;
+		if ((*part_of)[identifier->component] == NO_INDEX)
+		{
+			parts = graph_grow(graph->context, parts, *part_count, &capacity, sizeof(Part));
+			part = &parts[*part_count];
+			part->component = identifier->component;
+			part->first = i;
+			part->old_profile = identifier->old_profile;
+			(*part_of)[identifier->component] = (*part_count)++;
+		}
+		part = &parts[(*part_of)[identifier->component]];
+		part->size++;
+		if (part->old_profile != identifier->old_profile)
+			part->old_profile = -1;
+		if (graph_compare_identifiers(graph, i, part->first) < 0)
+			part->first = i;
+	}
+	return parts;
+}
+
+/*
+ * Records in memory that hold an identifier count as they are now; others as
+ * they are stored.
+ */
+static void
+count_incidences(Graph *graph, const Move *moves, uint32 count, int64 *incidences)
+{
+	struct u64map_hash *positions = u64map_create(graph->context, count, NULL);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		bool		found;
+
+		incidences[i] = graph->derive ? 0 : load_incidences(graph, moves[i].identifier);
+		u64map_insert(positions, moves[i].identifier, &found)->position = i;
+	}
+	for (uint32 i = 0; i < graph->record_count; i++)
+	{
+		const GraphRecord *record = &graph->records[i];
+
+		if (record->is_stored && !graph->derive)
+			for (int k = 0; k < record->old_id_count; k++)
+			{
+				U64Entry   *entry = u64map_lookup(positions, record->old_ids[k]);
+
+				if (entry != NULL)
+					incidences[entry->position]--;
+			}
+		if (!record->is_removed)
+			for (int k = 0; k < record->id_count; k++)
+			{
+				U64Entry   *entry = u64map_lookup(positions, record->ids[k]);
+
+				if (entry != NULL)
+					incidences[entry->position]++;
+			}
+	}
+	u64map_destroy(positions);
+}
+
+static bool
+is_better_home(const Graph *graph, const Part *parts, const Share *a, const Share *b)
+{
+	if (a->incidences != b->incidences)
+		return a->incidences > b->incidences;
+	if (a->identifiers != b->identifiers)
+		return a->identifiers > b->identifiers;
+	if (a->holds_anchor != b->holds_anchor)
+		return a->holds_anchor;
+	return graph_compare_identifiers(graph, parts[a->part].first, parts[b->part].first) < 0;
+}
+
+/* The part that is the home of the old profile of these moves. */
+static uint32
+find_home(Graph *graph, const Part *parts, const uint32 *part_of, const Move *moves,
+		  uint32 count, const int64 *incidences)
+{
+	const GraphProfile *profile = &graph->profiles[graph_find_profile(graph, moves[0].old_profile, false)];
+	Share		best = {.part = NO_INDEX};
+
+	for (uint32 i = 0; i < count;)
+	{
+		Share		share = {.part = part_of[moves[i].part]};
+		uint32		component = moves[i].part;
+
+		for (; i < count && moves[i].part == component; i++)
+		{
+			share.identifiers++;
+			share.incidences += incidences[i];
+			if (graph->identifiers[moves[i].identifier].id == profile->anchor)
+				share.holds_anchor = true;
+		}
+		if (best.part == NO_INDEX || is_better_home(graph, parts, &share, &best))
+			best = share;
+	}
+	return best.part;
+}
+
+static uint32
+take_profile(Graph *graph, int64 profile_id)
+{
+	uint32		position = graph_find_profile(graph, profile_id, true);
+
+	load_profile_row(graph, position);
+	return position;
+}
+
+/* The anchor's part, or NO_INDEX when it is not among those at hand. */
+static uint32
+part_of_anchor(Graph *graph, const uint32 *part_of, int64 anchor)
+{
+	uint32		identifier = graph_find_by_id(graph, anchor);
+
+	if (identifier == NO_INDEX || graph->identifiers[identifier].component == NO_INDEX)
+		return NO_INDEX;
+	return part_of[graph->identifiers[identifier].component];
+}
+
+static void
+assign_id(Graph *graph, uint32 identifier)
+{
+	if (graph->identifiers[identifier].id != 0)
+		return;
+	graph->identifiers[identifier].id = nextval_internal(graph->relations->identifier_id_sequence, true);
+	graph->counts.identifiers_new++;
+}
+
+/*
+ * Steps 1 and 2: homes of old ids, and which of them a part keeps.  Returns
+ * the home of every profile, by its position.
+ */
+static uint32 *
+keep_ids_at_home(Graph *graph, Part *parts, const uint32 *part_of, const Move *moves, uint32 move_count)
+{
+	uint32	   *home_of;
+	uint32		run;
+
+	/* All profiles first, because the array moves while it grows. */
+	for (uint32 i = 0; i < move_count; i++)
+		if (i == 0 || moves[i].old_profile != moves[i - 1].old_profile)
+			(void) take_profile(graph, moves[i].old_profile);
+	home_of = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), graph->profile_count + 1));
+
+	for (uint32 i = 0; i < move_count; i = run)
+	{
+		uint32		profile = graph_find_profile(graph, moves[i].old_profile, false);
+		uint32		home = part_of[moves[i].part];
+		bool		is_split = false;
+
+		CHECK_FOR_INTERRUPTS();
+		for (run = i; run < move_count && moves[run].old_profile == moves[i].old_profile; run++)
+			if (moves[run].part != moves[i].part)
+				is_split = true;
+		if (is_split)
+		{
+			int64	   *incidences = MemoryContextAllocHuge(graph->context, mul_size(sizeof(int64), run - i));
+
+			count_incidences(graph, &moves[i], run - i, incidences);
+			home = find_home(graph, parts, part_of, &moves[i], run - i, incidences);
+			pfree(incidences);
+		}
+		home_of[profile] = home;
+		if (parts[home].profile_id == 0 || moves[i].old_profile < parts[home].profile_id)
+			parts[home].profile_id = moves[i].old_profile;
+	}
+
+	for (uint32 i = 0; i < move_count; i++)
+	{
+		uint32		profile;
+
+		if (i > 0 && moves[i].old_profile == moves[i - 1].old_profile)
+			continue;
+		profile = graph_find_profile(graph, moves[i].old_profile, false);
+		if (parts[home_of[profile]].profile_id == moves[i].old_profile)
+			continue;
+		graph->profiles[profile].state = PROFILE_RETIRED;
+		graph->profiles[profile].is_changed = true;
+	}
+	return home_of;
+}
+
+/* Step 3: parts that nothing is at home in. */
+static void
+give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
+{
+	uint32	   *wanting;
+	uint32		count = 0;
+	int64	   *retired_here;
+
+	wanting = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), part_count + 1));
+	for (uint32 i = 0; i < part_count; i++)
+		if (parts[i].profile_id == 0)
+			wanting[count++] = i;
+	/* Ids that retired just now count as well. */
+	retired_here = MemoryContextAllocHuge(graph->context, mul_size(sizeof(int64), part_count + 1));
+	memset(retired_here, 0, sizeof(int64) * part_count);
+	for (uint32 i = 0; i < graph->profile_count; i++)
+	{
+		const GraphProfile *profile = &graph->profiles[i];
+		uint32		part;
+
+		if (profile->state != PROFILE_RETIRED || profile->old_state == PROFILE_RETIRED)
+			continue;
+		part = part_of_anchor(graph, part_of, profile->anchor);
+		if (part != NO_INDEX && (retired_here[part] == 0 || profile->profile_id < retired_here[part]))
+			retired_here[part] = profile->profile_id;
+	}
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		Part	   *part = &parts[wanting[i]];
+		int64		profile_id = retired_here[wanting[i]];
+		uint32		position;
+
+		CHECK_FOR_INTERRUPTS();
+		if (graph->has_retired)
+			for (uint32 member = graph->components[part->component].first_member; member != NO_INDEX;
+				 member = graph->identifiers[member].next_member)
+			{
+				int64		retired = load_retired_anchored(graph, graph->identifiers[member].id);
+
+				if (retired != 0 && (profile_id == 0 || retired < profile_id))
+					profile_id = retired;
+			}
+		if (profile_id != 0)
+		{
+			position = take_profile(graph, profile_id);
+			graph->profiles[position].state = PROFILE_LIVE;
+		}
+		else
+		{
+			assign_id(graph, part->first);
+			profile_id = nextval_internal(graph->relations->profile_id_sequence, true);
+			position = graph_find_profile(graph, profile_id, true);
+			graph->profiles[position].anchor = graph->identifiers[part->first].id;
+			graph->profiles[position].state = PROFILE_LIVE;
+			graph->profiles[position].is_loaded = true;
+			graph->counts.profiles_new++;
+		}
+		graph->profiles[position].is_changed = true;
+		part->profile_id = profile_id;
+	}
+	pfree(wanting);
+	pfree(retired_here);
+}
+
+/* An id that lives in a part without its anchor takes that part's first identifier. */
+static void
+mend_anchors(Graph *graph, const Part *parts, const uint32 *part_of, uint32 part_count)
+{
+	for (uint32 i = 0; i < part_count; i++)
+	{
+		GraphProfile *profile;
+
+		if (!parts[i].is_changed)
+			continue;
+		profile = &graph->profiles[take_profile(graph, parts[i].profile_id)];
+		if (profile->old_state == '\0' || part_of_anchor(graph, part_of, profile->anchor) == i)
+			continue;
+		assign_id(graph, parts[i].first);
+		profile->anchor = graph->identifiers[parts[i].first].id;
+		profile->is_changed = true;
+	}
+}
+
+/*
+ * Gives every component its profile id, and notes what changed.
+ */
+void
+relabel_profiles(Graph *graph)
+{
+	uint32	   *part_of;
+	uint32		part_count;
+	Part	   *parts = collect_parts(graph, &part_of, &part_count);
+	Move	   *moves;
+	uint32	   *home_of;
+	uint32		move_count = 0;
+	uint32		capacity = 0;
+
+	for (uint32 i = 0; i < graph->identifier_count; i++)
+		assign_id(graph, i);
+
+	/*
+	 * A part that is exactly one old profile stays as it is.  Of an old profile
+	 * all members are in memory when one of them is, so the sizes tell.
+	 */
+	{
+		uint32	   *size_of = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), graph->profile_count + 1));
+
+		memset(size_of, 0, sizeof(uint32) * (graph->profile_count + 1));
+		for (uint32 i = 0; i < graph->identifier_count; i++)
+			if (graph->identifiers[i].component != NO_INDEX && graph->identifiers[i].old_profile != 0)
+				size_of[graph_find_profile(graph, graph->identifiers[i].old_profile, false)]++;
+		for (uint32 i = 0; i < part_count; i++)
+		{
+			Part	   *part = &parts[i];
+
+			if (part->old_profile > 0 &&
+				size_of[graph_find_profile(graph, part->old_profile, false)] == part->size)
+				part->profile_id = part->old_profile;
+			else
+				part->is_changed = true;
+		}
+		pfree(size_of);
+	}
+
+	moves = graph_grow(graph->context, NULL, 0, &capacity, sizeof(Move));
+	for (uint32 i = 0; i < graph->identifier_count; i++)
+	{
+		const GraphIdentifier *identifier = &graph->identifiers[i];
+
+		if (identifier->component == NO_INDEX || identifier->old_profile == 0 ||
+			!parts[part_of[identifier->component]].is_changed)
+			continue;
+		moves = graph_grow(graph->context, moves, move_count, &capacity, sizeof(Move));
+		moves[move_count].old_profile = identifier->old_profile;
+		moves[move_count].part = identifier->component;
+		moves[move_count++].identifier = i;
+	}
+	qsort(moves, move_count, sizeof(Move), compare_moves);
+	home_of = keep_ids_at_home(graph, parts, part_of, moves, move_count);
+	give_ids(graph, parts, part_of, part_count);
+	mend_anchors(graph, parts, part_of, part_count);
+
+	for (uint32 i = 0; i < graph->identifier_count; i++)
+	{
+		GraphIdentifier *identifier = &graph->identifiers[i];
+
+		identifier->new_profile = identifier->component == NO_INDEX ?
+			identifier->old_profile : parts[part_of[identifier->component]].profile_id;
+	}
+
+	/* What left an old id: with its home it merged into another one, else it split off. */
+	for (uint32 i = 0, run; i < move_count; i = run)
+	{
+		uint32		part = part_of[moves[i].part];
+		uint32		profile = graph_find_profile(graph, moves[i].old_profile, false);
+
+		for (run = i; run < move_count && moves[run].old_profile == moves[i].old_profile &&
+			 moves[run].part == moves[i].part; run++)
+			;
+		if (parts[part].profile_id == moves[i].old_profile)
+			continue;
+		if (home_of[profile] == part)
+			add_change(graph, true, parts[part].profile_id, moves[i].old_profile, run - i);
+		else
+			add_change(graph, false, moves[i].old_profile, parts[part].profile_id, run - i);
+	}
+
+	/* Work that was left is noted on the profiles, and struck off when it is done. */
+	for (uint32 i = 0; i < part_count; i++)
+	{
+		bool		is_unsettled = graph->components[parts[i].component].is_unsettled;
+		uint32		position = graph_find_profile(graph, parts[i].profile_id, true);
+		GraphProfile *profile = &graph->profiles[position];
+
+		if (!is_unsettled && !(profile->is_loaded && profile->state == PROFILE_QUEUED))
+			continue;
+		load_profile_row(graph, position);
+		profile = &graph->profiles[position];
+		profile->state = is_unsettled ? PROFILE_QUEUED : PROFILE_LIVE;
+		profile->is_changed = profile->is_changed || profile->state != profile->old_state;
+	}
+	pfree(home_of);
+	pfree(moves);
+	pfree(parts);
+	pfree(part_of);
+}
