@@ -47,4 +47,26 @@ extern int no_such_variable
 	ExecutorRun((description), (direction), (count), true)
 #endif
 
+/*
+ * Look-ups by index.  PostgreSQL 18 counts them per plan node.
+ */
+#if PG_VERSION_NUM >= 180000
+#define cdp_index_beginscan(heap, index, snapshot, keys) \
+	index_beginscan((heap), (index), (snapshot), NULL, (keys), 0)
+#else
+#define cdp_index_beginscan(heap, index, snapshot, keys) \
+	index_beginscan((heap), (index), (snapshot), (keys), 0)
+#endif
+
+/*
+ * Build all indexes of a table anew.  PostgreSQL 17 wants the statement too.
+ */
+#if PG_VERSION_NUM >= 170000
+#define cdp_reindex_relation(relation) \
+	reindex_relation(NULL, (relation), 0, &(ReindexParams) {0})
+#else
+#define cdp_reindex_relation(relation) \
+	reindex_relation((relation), 0, &(ReindexParams) {0})
+#endif
+
 #endif							/* CDP_COMPAT_H */

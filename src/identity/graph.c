@@ -155,6 +155,16 @@ has_rows(StorageScan *scan)
 Graph *
 graph_create(const GraphSettings *settings, bool exclusive, const char *cause)
 {
+	return graph_create_for(settings, exclusive, cause, false);
+}
+
+/*
+ * The same, optionally for reading only, which a standby can do as well.
+ */
+Graph *
+graph_create_for(const GraphSettings *settings, bool exclusive, const char *cause, bool read_only)
+{
+	LOCKMODE	lockmode = read_only ? AccessShareLock : RowExclusiveLock;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cdp graph", ALLOCSET_DEFAULT_SIZES);
 	Graph	   *graph = MemoryContextAllocZero(context, sizeof(Graph));
 
@@ -164,17 +174,18 @@ graph_create(const GraphSettings *settings, bool exclusive, const char *cause)
 	graph->relations = graph_relations();
 	graph->cause = cause;
 	graph->exclusive = exclusive;
+	graph->read_only = read_only;
 	graph->by_value = valuetable_create(context, 64, graph);
 	graph->by_id = u64map_create(context, 64, NULL);
 	graph->by_pair = u64map_create(context, 64, NULL);
 	graph->by_key = recordtable_create(context, 64, graph);
 	graph->by_profile = u64map_create(context, 64, NULL);
 
-	graph->identifier_relation = table_open(graph->relations->identifier, RowExclusiveLock);
-	graph->record_relation = table_open(graph->relations->record, RowExclusiveLock);
-	graph->link_relation = table_open(graph->relations->link, RowExclusiveLock);
+	graph->identifier_relation = table_open(graph->relations->identifier, lockmode);
+	graph->record_relation = table_open(graph->relations->record, lockmode);
+	graph->link_relation = table_open(graph->relations->link, lockmode);
 	graph->label_relation = table_open(graph->relations->label, AccessShareLock);
-	graph->profile_relation = table_open(graph->relations->profile, RowExclusiveLock);
+	graph->profile_relation = table_open(graph->relations->profile, lockmode);
 	graph_refresh_snapshot(graph);
 
 	/* Labels and retired ids are rare: whether there are any is asked once. */

@@ -19,12 +19,15 @@
 #ifndef CDP_IDENTITY_GRAPH_H
 #define CDP_IDENTITY_GRAPH_H
 
+#include "access/genam.h"
 #include "access/relscan.h"
 #include "access/skey.h"
 #include "executor/tuptable.h"
 #include "identity/settings.h"
 #include "storage/lockdefs.h"
+#include "storage/bufmgr.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #define NO_INDEX	UINT32_MAX
 
@@ -207,6 +210,7 @@ typedef struct Graph
 	const GraphSettings *settings;
 	const GraphRelations *relations;
 	const char *cause;			/* for identity_change */
+	bool		read_only;		/* nothing will be written */
 	bool		exclusive;		/* nobody else writes: no row locks */
 	bool		whole;			/* all identifiers and links are in memory */
 	bool		derive;			/* links are derived anew from all records */
@@ -274,6 +278,7 @@ typedef struct Graph
 
 /* graph.c */
 extern Graph *graph_create(const GraphSettings *settings, bool exclusive, const char *cause);
+extern Graph *graph_create_for(const GraphSettings *settings, bool exclusive, const char *cause, bool read_only);
 extern void graph_begin_writing(LOCKMODE lockmode);
 extern void graph_refresh_snapshot(Graph *graph);
 extern void graph_finish(Graph *graph);

@@ -829,7 +829,15 @@ scan_relation(Graph *graph, Relation relation, RowCallback callback)
 		slot_getallattrs(slot);
 		callback(graph, slot);
 		if (++rows % 1024 == 0)
+		{
 			MemoryContextReset(graph->scratch);
+			if (graph_memory(graph) > (Size) maintenance_work_mem * 1024)
+				ereport(ERROR,
+						(errcode(ERRCODE_OUT_OF_MEMORY),
+						 errmsg("the identity graph does not fit into maintenance_work_mem (%d MB)", maintenance_work_mem / 1024),
+						 errdetail("Evaluating all of it at once takes about 100 bytes for each identifier, link and record."),
+						 errhint("Raise maintenance_work_mem for this session.")));
+		}
 	}
 	MemoryContextSwitchTo(caller);
 	ExecDropSingleTupleTableSlot(slot);

@@ -328,7 +328,9 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 		else
 		{
 			assign_id(graph, part->first);
-			profile_id = nextval_internal(graph->relations->profile_id_sequence, true);
+			/* A check needs an id that differs from all others, and may not take one. */
+			profile_id = graph->read_only ? -1 - (int64) i :
+				nextval_internal(graph->relations->profile_id_sequence, true);
 			position = graph_find_profile(graph, profile_id, true);
 			graph->profiles[position].anchor = graph->identifiers[part->first].id;
 			graph->profiles[position].state = PROFILE_LIVE;

@@ -14,6 +14,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "commands/trigger.h"
@@ -35,6 +36,7 @@ static GraphRelations relations;
 static bool relations_valid = false;
 static GraphSettings *cached_settings = NULL;
 static bool settings_valid = false;
+static TimestampTz settings_of_transaction = 0;
 static bool callback_registered = false;
 
 PG_FUNCTION_INFO_V1(cdp_invalidate_settings);
@@ -56,6 +58,15 @@ relation_changed(Datum argument, Oid relation)
 	}
 }
 
+/*
+ * The latest snapshot can't be had while a parallel query runs.
+ */
+static Snapshot
+settings_snapshot(void)
+{
+	return IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot();
+}
+
 static Oid
 storage_relation(Oid schema, const char *name)
 {
@@ -73,7 +84,7 @@ static int
 stored_version(Oid storage)
 {
 	Relation	relation = table_open(storage, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = RegisterSnapshot(settings_snapshot());
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	int			version = 0;
@@ -197,7 +208,7 @@ read_table(Oid relation_id, GraphSettings *settings,
 		   void (*callback) (GraphSettings *, Datum *, bool *))
 {
 	Relation	relation = table_open(relation_id, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = RegisterSnapshot(settings_snapshot());
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 
@@ -332,8 +343,11 @@ graph_settings(void)
 	GraphSettings *fresh;
 
 	(void) graph_relations();
-	if (settings_valid && cached_settings != NULL)
+	if (settings_valid && cached_settings != NULL &&
+		(settings_of_transaction == 0 || settings_of_transaction == GetCurrentTransactionStartTimestamp()))
 		return cached_settings;
+	/* What a transaction's own snapshot shows is good for that transaction only. */
+	settings_of_transaction = IsInParallelMode() ? GetCurrentTransactionStartTimestamp() : 0;
 
 	/*
 	 * Opening the tables may process invalidations; those that arrive while

@@ -308,7 +308,7 @@ store_record_ids(Graph *graph, const GraphRecord *record)
 
 /* {1,2,3} */
 static text *
-array_to_text(ArrayType *array)
+ids_as_text(ArrayType *array)
 {
 	int64	   *ids = (int64 *) ARR_DATA_PTR(array);
 	int			count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
@@ -392,7 +392,7 @@ record_row(Graph *graph, Writer *writer, const GraphRecord *record)
 		array = construct_array(elements, record->id_count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 		/* A statement's parameter cannot be an array of arrays; there the ids travel as text. */
 		ids = writer->bulk != NULL ? PointerGetDatum(array) :
-			PointerGetDatum(array_to_text(array));
+			PointerGetDatum(ids_as_text(array));
 	}
 	row[0] = TimestampTzGetDatum(record->observed_at);
 	row[1] = TimestampTzGetDatum(record->first_seen);

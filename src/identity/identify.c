@@ -1,0 +1,363 @@
+/*
+ * identify.c
+ *		Single records in real time, and look-ups.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "cdp.h"
+#include "identity/intake.h"
+
+PG_FUNCTION_INFO_V1(cdp_identify);
+PG_FUNCTION_INFO_V1(cdp_retract);
+PG_FUNCTION_INFO_V1(cdp_resolve);
+PG_FUNCTION_INFO_V1(cdp_lock_identities);
+PG_FUNCTION_INFO_V1(cdp_ensure_identifier);
+PG_FUNCTION_INFO_V1(cdp_reevaluate_identifiers);
+
+static void
+take_json_scalar(Intake *intake, int namespace_index, const char *name, const JsonbValue *value)
+{
+	char	   *number;
+
+	switch (value->type)
+	{
+		case jbvNull:
+			break;
+		case jbvString:
+			intake_value(intake, namespace_index, value->val.string.val, value->val.string.len);
+			break;
+		case jbvNumeric:
+			number = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+			intake_value(intake, namespace_index, number, strlen(number));
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the value of \"%s\" is not an identifier", name),
+					 errhint("Give a string, a number, or an array of these.")));
+	}
+}
+
+/* Takes the identifiers of {"email": ["a@b.c", ...], "crm_id": 17}. */
+static void
+take_json(Intake *intake, Jsonb *identifiers)
+{
+	JsonbIterator *iterator;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	int			namespace_index = -1;
+	char	   *name = NULL;
+	int			depth = 0;
+
+	if (!JB_ROOT_IS_OBJECT(identifiers))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("identifiers must be a JSON object"),
+				 errhint("Name each value after its namespace: '{\"email\": \"ann@example.org\", \"crm_id\": 17}'.")));
+	iterator = JsonbIteratorInit(&identifiers->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		switch (token)
+		{
+			case WJB_KEY:
+				name = pnstrdup(value.val.string.val, value.val.string.len);
+				namespace_index = graph_namespace_required(intake->graph->settings, name);
+				break;
+			case WJB_VALUE:
+			case WJB_ELEM:
+				take_json_scalar(intake, namespace_index, name, &value);
+				break;
+			case WJB_BEGIN_OBJECT:
+			case WJB_BEGIN_ARRAY:
+				if (++depth > (token == WJB_BEGIN_OBJECT ? 1 : 2))
+					ereport(ERROR,
+							(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							 errmsg("the value of \"%s\" is not an identifier", name),
+							 errhint("Give a string, a number, or an array of these.")));
+				break;
+			default:
+				depth--;
+				break;
+		}
+	}
+}
+
+static void
+not_null(FunctionCallInfo fcinfo, int argument, const char *name, const char *function)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s of %s must not be null", name, function)));
+}
+
+static void
+warn_when_queued(Graph *graph)
+{
+	if (graph->is_queued)
+		ereport(WARNING,
+				(errmsg("more than %d identifiers would have to be evaluated again; this is queued", graph->settings->max_replay),
+				 errhint("The next cdp.stitch or cdp.refresh_identities() does it; the option max_replay sets the limit.")));
+}
+
+/*
+ * cdp.identify(identifiers jsonb, source text, record_key text,
+ *				observed_at timestamptz) returns bigint
+ *
+ * Takes in one record and returns the profile of its strongest usable
+ * identifier; NULL when the record is rejected (see cdp.rejected_records).
+ * A NULL observed_at is the time of arrival, for a known record the time that
+ * it has.
+ *
+ * Errors: other NULL arguments, unknown namespaces, values that are no
+ * identifiers, infinite times, no right to write.
+ */
+Datum
+cdp_identify(PG_FUNCTION_ARGS)
+{
+	Intake		intake;
+	Graph	   *graph;
+	const char *source;
+	char	   *key;
+	size_t		key_length;
+	bool		has_time = !PG_ARGISNULL(3);
+	TimestampTz observed_at = has_time ? PG_GETARG_TIMESTAMPTZ(3) : 0;
+	Rejection	rejection;
+	uint32		record;
+	int64		profile_id;
+
+	not_null(fcinfo, 0, "identifiers", "cdp.identify");
+	not_null(fcinfo, 1, "source", "cdp.identify");
+	not_null(fcinfo, 2, "record_key", "cdp.identify");
+	source = intake_check_source(PG_GETARG_TEXT_PP(1));
+	key = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	key_length = strlen(key);
+	if (has_time && TIMESTAMP_NOT_FINITE(observed_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("observed_at must be finite")));
+
+	graph_begin_writing(RowExclusiveLock);
+	graph = graph_create(graph_settings(), false, psprintf("identify %s", source));
+	intake_init(&intake, graph, source, NULL);
+	intake_begin_row(&intake);
+	take_json(&intake, PG_GETARG_JSONB_P(0));
+	rejection = intake_finish_row(&intake, key, key_length, observed_at, has_time, &record);
+	if (rejection.reason != NULL)
+	{
+		intake_reject(&intake, key_length > IDENTIFIER_MAX_LENGTH ? NULL : key, observed_at, has_time, &rejection,
+					  JsonbToCString(NULL, &PG_GETARG_JSONB_P(0)->root, 0));
+		graph_finish(graph);
+		PG_RETURN_NULL();
+	}
+
+	/* The usual case first, without a lock: nothing new. */
+	load_stored_ids(graph);
+	if (load_record(graph, record))
+	{
+		GraphRecord saved = graph->records[record];
+
+		intake_settle(graph, record, intake.arrival);
+		if (!graph->records[record].is_changed)
+		{
+			profile_id = graph->identifiers[graph->records[record].hub].old_profile;
+			graph_finish(graph);
+			PG_RETURN_INT64(profile_id);
+		}
+		graph->records[record] = saved;
+	}
+
+	lock_record(graph, record);
+	graph->records[record].is_stored = false;
+	(void) load_record(graph, record);
+	load_stored_ids(graph);
+	lock_new_identifiers(graph);
+	intake_settle(graph, record, intake.arrival);
+	graph_apply(graph);
+	warn_when_queued(graph);
+	intake_clear_rejections(graph, source);
+	profile_id = graph->identifiers[graph->records[record].hub].new_profile;
+	graph_finish(graph);
+	PG_RETURN_INT64(profile_id);
+}
+
+/*
+ * cdp.retract(source text, record_key text) returns boolean
+ *
+ * The record is gone: forgets it, and splits whom nothing else joins.  False
+ * when there is no such record.
+ */
+Datum
+cdp_retract(PG_FUNCTION_ARGS)
+{
+	Graph	   *graph;
+	const char *source;
+	char	   *key;
+	uint32		record;
+	bool		found;
+
+	not_null(fcinfo, 0, "source", "cdp.retract");
+	not_null(fcinfo, 1, "record_key", "cdp.retract");
+	source = intake_check_source(PG_GETARG_TEXT_PP(0));
+	key = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	graph_begin_writing(RowExclusiveLock);
+	graph = graph_create(graph_settings(), false, psprintf("retract %s", source));
+	record = graph_take_record(graph, source, key, strlen(key), &found);
+	lock_record(graph, record);
+	found = load_record(graph, record);
+	if (found)
+	{
+		graph->records[record].is_incoming = true;
+		graph->records[record].is_removed = true;
+		graph->records[record].is_changed = true;
+		graph_apply(graph);
+		warn_when_queued(graph);
+	}
+	graph_finish(graph);
+	PG_RETURN_BOOL(found);
+}
+
+/*
+ * cdp.resolve(namespace text, value text) returns bigint
+ *
+ * The profile that holds the identifier, NULL when it is unknown or not valid.
+ *
+ * Errors: the namespace does not exist; no right to read.
+ */
+Datum
+cdp_resolve(PG_FUNCTION_ARGS)
+{
+	const GraphSettings *settings = graph_settings();
+	const GraphRelations *relations = graph_relations();
+	text	   *name = PG_GETARG_TEXT_PP(0);
+	text	   *value = PG_GETARG_TEXT_PP(1);
+	int			namespace_index = graph_namespace_required(settings, text_to_cstring(name));
+	StringInfoData normalized;
+	Relation	heap;
+	StorageScan scan;
+	int64		profile_id = 0;
+	AclResult	acl;
+
+	initStringInfo(&normalized);
+	if (!cdp_normalize(&settings->namespaces[namespace_index].normalizer,
+					   VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &normalized) ||
+		normalized.len > IDENTIFIER_MAX_LENGTH)
+		PG_RETURN_NULL();
+	acl = pg_class_aclcheck(relations->identifier, GetUserId(), ACL_SELECT);
+	if (acl != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for the storage of cdp"),
+				 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'reader').",
+						 GetUserNameFromId(GetUserId(), false))));
+
+	heap = table_open(relations->identifier, AccessShareLock);
+	memset(&scan, 0, sizeof(scan));
+	scan_open(&scan, heap, relations->identifier_value_key, GetActiveSnapshot());
+	scan_value(&scan, settings->namespaces[namespace_index].namespace_id, normalized.data, normalized.len);
+	if (scan_next(&scan))
+		profile_id = DatumGetInt64(scan.slot->tts_values[1]);
+	scan_close(&scan);
+	table_close(heap, AccessShareLock);
+	if (profile_id == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(profile_id);
+}
+
+/*
+ * cdp.lock_identities() returns void
+ *
+ * Makes the transaction the only writer of the identity graph until its end.
+ */
+Datum
+cdp_lock_identities(PG_FUNCTION_ARGS)
+{
+	graph_begin_writing(ShareRowExclusiveLock);
+	PG_RETURN_VOID();
+}
+
+/*
+ * cdp.ensure_identifier(namespace text, value text) returns bigint
+ *
+ * The id of an identifier, which is stored as a profile of its own when it is
+ * new.
+ *
+ * Errors: the namespace does not exist, the value is not valid in it.
+ */
+Datum
+cdp_ensure_identifier(PG_FUNCTION_ARGS)
+{
+	const GraphSettings *settings;
+	int			namespace_index;
+	text	   *value;
+	StringInfoData normalized;
+	Graph	   *graph;
+	uint32		identifier;
+	int64		id;
+
+	not_null(fcinfo, 0, "namespace", "the identifier");
+	not_null(fcinfo, 1, "value", "the identifier");
+	value = PG_GETARG_TEXT_PP(1);
+	graph_begin_writing(ShareRowExclusiveLock);
+	settings = graph_settings();
+	namespace_index = graph_namespace_required(settings, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	initStringInfo(&normalized);
+	if (!cdp_normalize(&settings->namespaces[namespace_index].normalizer,
+					   VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &normalized) ||
+		!graph_value_is_valid(settings, namespace_index, normalized.data, normalized.len))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the value is not valid in namespace \"%s\"", settings->namespaces[namespace_index].name)));
+
+	graph = graph_create(settings, true, "label");
+	identifier = graph_intern_value(graph, namespace_index, normalized.data, normalized.len);
+	load_stored_ids(graph);
+	if (graph->identifiers[identifier].id == 0)
+		graph_apply(graph);
+	id = graph->identifiers[identifier].id;
+	graph_finish(graph);
+	PG_RETURN_INT64(id);
+}
+
+/*
+ * cdp.reevaluate_identifiers(identifier_ids bigint[], cause text) returns void
+ *
+ * Evaluates the profiles of these identifiers again, after labels or blocks
+ * that concern them changed, and all queued ones.
+ */
+Datum
+cdp_reevaluate_identifiers(PG_FUNCTION_ARGS)
+{
+	ArrayType  *array;
+	Datum	   *ids;
+	bool	   *nulls;
+	int			count;
+	Graph	   *graph;
+
+	not_null(fcinfo, 0, "identifier_ids", "cdp.reevaluate_identifiers");
+	not_null(fcinfo, 1, "cause", "cdp.reevaluate_identifiers");
+	array = PG_GETARG_ARRAYTYPE_P(0);
+	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids, &nulls, &count);
+	graph_begin_writing(ShareRowExclusiveLock);
+	graph = graph_create(graph_settings(), true, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+			graph_add_replay_seed(graph, load_identifier_by_id(graph, DatumGetInt64(ids[i])));
+	load_queued_profiles(graph);
+	graph_apply(graph);
+	graph_finish(graph);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,405 @@
+/*
+ * intake.c
+ *		From one row of a source to a record in the working set: normalising,
+ *		dropping, rejecting, and settling which version of a record counts.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "cdp.h"
+#include "identity/intake.h"
+#include "identity/tables.h"
+
+#define SOURCE_MAX_LENGTH	128
+
+/* The source as given by the caller, or an error. */
+const char *
+intake_check_source(text *source)
+{
+	char	   *result = text_to_cstring(source);
+
+	if (result[0] == '\0' || strlen(result) > SOURCE_MAX_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the name of a source must have 1 to %d bytes", SOURCE_MAX_LENGTH)));
+	return result;
+}
+
+void
+intake_init(Intake *intake, Graph *graph, const char *source, struct NormalizeCache *cache)
+{
+	memset(intake, 0, sizeof(*intake));
+	intake->graph = graph;
+	intake->source = source;
+	intake->arrival = GetCurrentStatementStartTimestamp();
+	intake->cache = cache;
+	initStringInfo(&intake->buffer);
+}
+
+void
+intake_begin_row(Intake *intake)
+{
+	MemoryContextReset(intake->graph->scratch);
+	intake->value_count = 0;
+}
+
+/*
+ * Adds a raw value of the row.  What is empty after trimming is as good as
+ * NULL; what is not valid is dropped and counted.
+ */
+void
+intake_value(Intake *intake, int namespace_index, const char *value, size_t length)
+{
+	Graph	   *graph = intake->graph;
+	const Normalizer *normalizer = &graph->settings->namespaces[namespace_index].normalizer;
+	IntakeValue *taken;
+	bool		valid;
+
+	if (length == 0)
+		return;
+	valid = intake->cache != NULL ?
+		cdp_normalize_cached(intake->cache, normalizer, value, length, &intake->buffer) :
+		cdp_normalize(normalizer, value, length, &intake->buffer);
+	if (!valid || !graph_value_is_valid(graph->settings, namespace_index, intake->buffer.data, intake->buffer.len))
+	{
+		graph->counts.identifiers_dropped++;
+		return;
+	}
+	intake->values = graph_grow(graph->context, intake->values, intake->value_count,
+								&intake->value_capacity, sizeof(IntakeValue));
+	taken = &intake->values[intake->value_count++];
+	taken->namespace_index = namespace_index;
+	taken->length = intake->buffer.len;
+	taken->value = MemoryContextAlloc(graph->scratch, taken->length + 1);
+	memcpy((char *) taken->value, intake->buffer.data, taken->length);
+}
+
+static int
+compare_values(const void *left, const void *right)
+{
+	const IntakeValue *a = left;
+	const IntakeValue *b = right;
+	int			order;
+
+	if (a->namespace_index != b->namespace_index)
+		return a->namespace_index < b->namespace_index ? -1 : 1;
+	order = memcmp(a->value, b->value, Min(a->length, b->length));
+	if (order != 0)
+		return order;
+	return (a->length > b->length) - (a->length < b->length);
+}
+
+/* Order by namespace name and value, which no setting changes. */
+static int
+compare_by_name(const void *left, const void *right, void *argument)
+{
+	const Graph *graph = argument;
+	const GraphIdentifier *a = &graph->identifiers[*(const uint32 *) left];
+	const GraphIdentifier *b = &graph->identifiers[*(const uint32 *) right];
+	int			order;
+
+	if (a->namespace_index != b->namespace_index)
+		return strcmp(graph->settings->namespaces[a->namespace_index].name,
+					  graph->settings->namespaces[b->namespace_index].name);
+	order = memcmp(a->value, b->value, Min(a->length, b->length));
+	if (order != 0)
+		return order;
+	return (a->length > b->length) - (a->length < b->length);
+}
+
+/*
+ * The content of a record is the list of its (namespace, value) in byte order;
+ * contents compare element by element, and a longer one is greater.
+ */
+static int
+compare_contents(Graph *graph, const uint32 *left, int left_count, const uint32 *right, int right_count)
+{
+	uint32	   *a = cdp_palloc_array(uint32, left_count);
+	uint32	   *b = cdp_palloc_array(uint32, right_count);
+	int			order = 0;
+
+	memcpy(a, left, sizeof(uint32) * left_count);
+	memcpy(b, right, sizeof(uint32) * right_count);
+	qsort_arg(a, left_count, sizeof(uint32), compare_by_name, graph);
+	qsort_arg(b, right_count, sizeof(uint32), compare_by_name, graph);
+	for (int i = 0; i < Min(left_count, right_count) && order == 0; i++)
+		order = compare_by_name(&a[i], &b[i], graph);
+	if (order == 0)
+		order = left_count - right_count;
+	pfree(a);
+	pfree(b);
+	return order;
+}
+
+static TimestampTz
+resolved_time(const GraphRecord *record, TimestampTz observed_at, bool has_time, TimestampTz arrival)
+{
+	if (has_time)
+		return observed_at;
+	return record->is_stored ? record->old_observed_at : arrival;
+}
+
+/*
+ * A second row with the same key in one call: the newer one counts, at equal
+ * time the greater content; the smallest time of all is kept.
+ */
+static void
+merge_duplicate(Intake *intake, uint32 position, const uint32 *ids, int count, TimestampTz observed_at, bool has_time)
+{
+	Graph	   *graph = intake->graph;
+	GraphRecord *record = &graph->records[position];
+	TimestampTz first;
+	TimestampTz second;
+
+	if (!record->has_time || !has_time)
+		(void) load_record(graph, position);
+	first = resolved_time(record, record->observed_at, record->has_time, intake->arrival);
+	second = resolved_time(record, observed_at, has_time, intake->arrival);
+	record->first_seen = Min(record->has_time ? record->first_seen : first, second);
+	record->has_time = true;
+	record->observed_at = first;
+	if (second > first ||
+		(second == first && compare_contents(graph, ids, count, record->ids, record->id_count) > 0))
+	{
+		record->observed_at = second;
+		record->ids = graph_keep(graph, mul_size(sizeof(uint32), count));
+		memcpy(record->ids, ids, sizeof(uint32) * count);
+		record->id_count = count;
+	}
+}
+
+/*
+ * Makes a record of the values added since intake_begin_row, or says why not.
+ */
+Rejection
+intake_finish_row(Intake *intake, const char *key, size_t key_length,
+				  TimestampTz observed_at, bool has_time, uint32 *result)
+{
+	Graph	   *graph = intake->graph;
+	Rejection	rejection = {NULL, NULL};
+	uint32		count = 0;
+	uint32	   *ids;
+	uint32		position;
+	GraphRecord *record;
+	bool		found;
+
+	*result = NO_INDEX;
+	if (key == NULL)
+		rejection.reason = "missing_record_key";
+	else if (key_length == 0 || key_length > IDENTIFIER_MAX_LENGTH)
+	{
+		rejection.reason = "invalid_record_key";
+		rejection.detail = psprintf("the key has %zu bytes; 1 to %d are allowed", key_length, IDENTIFIER_MAX_LENGTH);
+	}
+	else if (has_time && TIMESTAMP_NOT_FINITE(observed_at))
+		rejection.reason = "infinite_time";
+	else if (intake->value_count == 0)
+		rejection.reason = "no_valid_identifier";
+	else if (intake->value_count > PG_UINT16_MAX)
+		rejection.reason = "too_many_identifiers";
+	if (rejection.reason != NULL)
+		return rejection;
+
+	if (intake->value_count > 1)
+		qsort(intake->values, intake->value_count, sizeof(IntakeValue), compare_values);
+	for (uint32 i = 0; i < intake->value_count; i++)
+		if (i == 0 || compare_values(&intake->values[i], &intake->values[i - 1]) != 0)
+			intake->values[count++] = intake->values[i];
+	for (uint32 i = 0, run; i < count; i = run)
+	{
+		const GraphNamespace *ns = &graph->settings->namespaces[intake->values[i].namespace_index];
+
+		for (run = i; run < count && intake->values[run].namespace_index == intake->values[i].namespace_index; run++)
+			;
+		if (ns->max_per_profile > 0 && run - i > (uint32) ns->max_per_profile)
+		{
+			rejection.reason = "max_per_profile";
+			rejection.detail = psprintf("namespace \"%s\" allows %d per profile, and the record holds %u",
+										ns->name, ns->max_per_profile, run - i);
+			return rejection;
+		}
+	}
+
+	position = graph_take_record(graph, intake->source, key, key_length, &found);
+	ids = graph_keep(graph, mul_size(sizeof(uint32), count));
+	for (uint32 i = 0; i < count; i++)
+		ids[i] = graph_intern_value(graph, intake->values[i].namespace_index,
+									intake->values[i].value, intake->values[i].length);
+	*result = position;
+	if (found)
+	{
+		merge_duplicate(intake, position, ids, count, observed_at, has_time);
+		return rejection;
+	}
+	record = &graph->records[position];
+	record->is_incoming = true;
+	record->ids = ids;
+	record->id_count = count;
+	record->observed_at = record->first_seen = observed_at;
+	record->has_time = has_time;
+	return rejection;
+}
+
+/*
+ * Settles a record against its stored version, which load_record has read if
+ * there is one: the newer one replaces the set, at equal time the later call
+ * wins, and the smallest time of all versions is kept.
+ */
+void
+intake_settle(Graph *graph, uint32 position, TimestampTz arrival)
+{
+	GraphRecord *record = &graph->records[position];
+
+	record->first_seen = resolved_time(record, record->first_seen, record->has_time, arrival);
+	record->observed_at = resolved_time(record, record->observed_at, record->has_time, arrival);
+	record->has_time = true;
+	if (!record->is_stored)
+	{
+		record->is_changed = true;
+		graph->counts.records_new++;
+		return;
+	}
+	record->first_seen = Min(record->first_seen, record->old_first_seen);
+	if (record->observed_at < record->old_observed_at ||
+		(record->observed_at == record->old_observed_at && graph->settled_keys != NULL &&
+		 u64map_lookup(graph->settled_keys, ((uint64) record->hash << 32) | record->key_length) != NULL &&
+		 compare_contents(graph, record->ids, record->id_count, record->old_ids, record->old_id_count) < 0))
+	{
+		record->observed_at = record->old_observed_at;
+		record->ids = record->old_ids;
+		record->id_count = record->old_id_count;
+	}
+	record->hub = record->old_hub;
+	record->is_changed = record->observed_at != record->old_observed_at ||
+		record->first_seen != record->old_first_seen ||
+		record->id_count != record->old_id_count ||
+		memcmp(record->ids, record->old_ids, sizeof(uint32) * record->id_count) != 0;
+	if (record->is_changed)
+		graph->counts.records_changed++;
+	else
+		graph->counts.records_unchanged++;
+}
+
+/*
+ * Notes a row that is not taken in.  identifiers is JSON, as the source gave
+ * them.  An earlier note about the same record is replaced.
+ */
+void
+intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has_time,
+			  const Rejection *rejection, const char *identifiers)
+{
+	static SPIPlanPtr plan = NULL;
+	Graph	   *graph = intake->graph;
+	Oid			types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, INT2ARRAYOID, TEXTARRAYOID};
+	Datum		arguments[8];
+	char		nulls[9] = "        ";
+	Datum	   *namespaces;
+	Datum	   *values;
+	uint32		count = Min(intake->value_count, 100);
+
+	graph->counts.rejected++;
+	SPI_connect();
+	if (plan == NULL)
+	{
+		plan = SPI_prepare("WITH gone AS (DELETE FROM cdp_data.rejected_record AS r"
+						   "  WHERE r.source OPERATOR(pg_catalog.=) $1"
+						   "  AND (r.record_key OPERATOR(pg_catalog.=) $2"
+						   "       OR ($2 IS NULL AND r.record_key IS NULL AND r.identifiers OPERATOR(pg_catalog.=) $6::jsonb)))"
+						   " INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, profile_id, rejected_at)"
+						   " VALUES ($1, $2, $3, $4, $5, $6::jsonb,"
+						   "  (SELECT i.profile_id FROM pg_catalog.unnest($7, $8) WITH ORDINALITY AS u(namespace_id, value, position)"
+						   "   JOIN cdp_data.identifier AS i ON i.namespace_id OPERATOR(pg_catalog.=) u.namespace_id AND i.value OPERATOR(pg_catalog.=) u.value"
+						   "   ORDER BY u.position USING OPERATOR(pg_catalog.<) LIMIT 1),"
+						   "  pg_catalog.clock_timestamp())", 8, types);
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+	}
+	if (count > 1)
+		qsort(intake->values, count, sizeof(IntakeValue), compare_values);
+	namespaces = cdp_palloc_array(Datum, count + 1);
+	values = cdp_palloc_array(Datum, count + 1);
+	for (uint32 i = 0; i < count; i++)
+	{
+		namespaces[i] = Int16GetDatum(graph->settings->namespaces[intake->values[i].namespace_index].namespace_id);
+		values[i] = PointerGetDatum(cstring_to_text_with_len(intake->values[i].value, intake->values[i].length));
+	}
+	arguments[0] = CStringGetTextDatum(intake->source);
+	if (key != NULL)
+		arguments[1] = CStringGetTextDatum(key);
+	else
+		nulls[1] = 'n';
+	arguments[2] = TimestampTzGetDatum(observed_at);
+	if (!has_time)
+		nulls[2] = 'n';
+	arguments[3] = CStringGetTextDatum(rejection->reason);
+	if (rejection->detail != NULL)
+		arguments[4] = CStringGetTextDatum(rejection->detail);
+	else
+		nulls[4] = 'n';
+	arguments[5] = CStringGetTextDatum(identifiers);
+	arguments[6] = PointerGetDatum(construct_array(namespaces, count, INT2OID, 2, true, TYPALIGN_SHORT));
+	arguments[7] = PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
+	if (SPI_execute_plan(plan, arguments, nulls, false, 0) < 0)
+		elog(ERROR, "could not note a rejected record");
+	SPI_finish();
+}
+
+/* Forgets notes about records that have been taken in since. */
+void
+intake_clear_rejections(Graph *graph, const char *source)
+{
+	static SPIPlanPtr any_plan = NULL;
+	static SPIPlanPtr plan = NULL;
+	Datum		arguments[2];
+	Datum	   *keys;
+	int			count = 0;
+
+	if (graph->record_count == 0)
+		return;
+	SPI_connect();
+	arguments[0] = CStringGetTextDatum(source);
+	if (any_plan == NULL)
+	{
+		Oid			types[] = {TEXTOID, TEXTARRAYOID};
+
+		any_plan = SPI_prepare("SELECT FROM cdp_data.rejected_record AS r WHERE r.source OPERATOR(pg_catalog.=) $1 LIMIT 1", 1, types);
+		if (any_plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		SPI_keepplan(any_plan);
+		plan = SPI_prepare("DELETE FROM cdp_data.rejected_record AS r"
+						   " WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) ANY ($2)", 2, types);
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+	}
+	if (SPI_execute_plan(any_plan, arguments, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for rejected records");
+	if (SPI_processed > 0)
+	{
+		keys = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(Datum), graph->record_count));
+		for (uint32 i = 0; i < graph->record_count; i++)
+		{
+			const GraphRecord *record = &graph->records[i];
+
+			if (record->is_incoming && !record->is_removed)
+				keys[count++] = PointerGetDatum(cstring_to_text_with_len(record->key, record->key_length));
+			if (count == 10000 || (count > 0 && i + 1 == graph->record_count))
+			{
+				arguments[1] = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false, TYPALIGN_INT));
+				if (SPI_execute_plan(plan, arguments, NULL, false, 0) < 0)
+					elog(ERROR, "could not forget rejected records");
+				count = 0;
+			}
+		}
+	}
+	SPI_finish();
+}

@@ -1,0 +1,47 @@
+/*
+ * intake.h
+ *		From one row of a source to a record in the working set.
+ */
+#ifndef CDP_IDENTITY_INTAKE_H
+#define CDP_IDENTITY_INTAKE_H
+
+#include "identity/graph.h"
+
+typedef struct IntakeValue
+{
+	int			namespace_index;
+	uint32		length;
+	const char *value;			/* normalised, in the row's memory */
+} IntakeValue;
+
+typedef struct Intake
+{
+	Graph	   *graph;
+	const char *source;
+	TimestampTz arrival;		/* time of rows that have none */
+	struct NormalizeCache *cache;
+	StringInfoData buffer;
+	IntakeValue *values;		/* of the row at hand */
+	uint32		value_count;
+	uint32		value_capacity;
+} Intake;
+
+/* Why a row is not taken in; NULL members when it is. */
+typedef struct Rejection
+{
+	const char *reason;
+	char	   *detail;
+} Rejection;
+
+extern const char *intake_check_source(text *source);
+extern void intake_init(Intake *intake, Graph *graph, const char *source, struct NormalizeCache *cache);
+extern void intake_begin_row(Intake *intake);
+extern void intake_value(Intake *intake, int namespace_index, const char *value, size_t length);
+extern Rejection intake_finish_row(Intake *intake, const char *key, size_t key_length,
+								   TimestampTz observed_at, bool has_time, uint32 *record);
+extern void intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has_time,
+						  const Rejection *rejection, const char *identifiers);
+extern void intake_settle(Graph *graph, uint32 record, TimestampTz arrival);
+extern void intake_clear_rejections(Graph *graph, const char *source);
+
+#endif							/* CDP_IDENTITY_INTAKE_H */
