@@ -33,13 +33,13 @@ static const struct
 	const char *name;
 	int			version;
 }			normalizers[] =
-{
-	[NORMALIZER_EXACT] = {"exact", 1},
-	[NORMALIZER_LOWER] = {"lower", 1},
-	[NORMALIZER_DIGITS] = {"digits", 1},
-	[NORMALIZER_UUID] = {"uuid", 1},
-	[NORMALIZER_EMAIL] = {"email", 1},
-	[NORMALIZER_PHONE] = {"phone", 1},
+	{
+		[NORMALIZER_EXACT] = {"exact", 1},
+		[NORMALIZER_LOWER] = {"lower", 1},
+		[NORMALIZER_DIGITS] = {"digits", 1},
+		[NORMALIZER_UUID] = {"uuid", 1},
+		[NORMALIZER_EMAIL] = {"email", 1},
+		[NORMALIZER_PHONE] = {"phone", 1},
 };
 
 /*
@@ -162,9 +162,9 @@ run_normalizer(const Normalizer *normalizer, const char *input, size_t length,
 								   normalizer->provider_rules, output);
 		case NORMALIZER_PHONE:
 			/* libphonenumber is not given what is not UTF-8 */
-			if (encoding == NORMALIZE_UTF8 ?
-				!normalize_is_utf8(input, length) :
-				!normalize_is_ascii(input, length))
+			if (encoding == NORMALIZE_UTF8 && !normalize_is_utf8(input, length))
+				return NORMALIZE_INVALID;
+			if (encoding == NORMALIZE_OPAQUE && !normalize_is_ascii(input, length))
 				return NORMALIZE_INVALID;
 			return normalize_phone(input, length, normalizer->default_region,
 								   output);

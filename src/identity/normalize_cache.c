@@ -73,7 +73,7 @@ static uint32
 cache_key_hash(CacheKey key)
 {
 	uint32		hash = hash_bytes((const unsigned char *) key.raw,
-								  (int) key.raw_length);
+							 (int) key.raw_length);
 
 	return hash_combine(hash, (uint32) key.normalizer->kind);
 }

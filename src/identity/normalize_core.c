@@ -155,7 +155,7 @@ normalize_trim(const char **input, size_t *length, NormalizeEncoding encoding,
 {
 	const char *start = *input;
 	const char *end = start + *length;
-	uint32_t	character;
+	uint32_t	character = 0;
 
 	while (start < end)
 	{
@@ -268,7 +268,7 @@ normalize_lower(const char *input, size_t length, NormalizeEncoding encoding,
 		size_t		piece = lower_piece_length(input, length);
 		uint8_t		room[1024];
 		size_t		result_length = sizeof(room);
-		uint8_t    *result;
+		uint8_t	   *result;
 
 		/*
 		 * Room first: nothing of libunistring's may be held when reserving.
@@ -358,12 +358,14 @@ normalize_digits(const char *input, size_t length, NormalizeEncoding encoding,
 }
 
 /* The lower-case form of each hexadecimal digit, 0 for other bytes */
+/* clang-format off */
 static const char hexadecimal_digit[256] = {
 	['0'] = '0',['1'] = '1',['2'] = '2',['3'] = '3',['4'] = '4',
 	['5'] = '5',['6'] = '6',['7'] = '7',['8'] = '8',['9'] = '9',
 	['a'] = 'a',['b'] = 'b',['c'] = 'c',['d'] = 'd',['e'] = 'e',['f'] = 'f',
 	['A'] = 'a',['B'] = 'b',['C'] = 'c',['D'] = 'd',['E'] = 'e',['F'] = 'f',
 };
+/* clang-format on */
 
 /*
  * normalize_uuid takes a UUID in any usual spelling: upper or lower case, with
@@ -400,11 +402,16 @@ normalize_uuid(const char *input, size_t length, NormalizeEncoding encoding,
 			break;
 		}
 	}
-	if (length >= 2 && ((input[0] == '{' && input[length - 1] == '}') ||
-						(input[0] == '(' && input[length - 1] == ')')))
+	if (length >= 2)
 	{
-		input++;
-		length -= 2;
+		char		first = input[0];
+		char		last = input[length - 1];
+
+		if ((first == '{' && last == '}') || (first == '(' && last == ')'))
+		{
+			input++;
+			length -= 2;
+		}
 	}
 
 	/* 32 digits and at most one hyphen between groups of four */

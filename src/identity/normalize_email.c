@@ -38,8 +38,7 @@
  * are still in the local part, and the dot of the root at the end.
  */
 #define PREPARED_LOCAL_LENGTH	(2 * LOCAL_PART_LENGTH + 2)
-#define PREPARED_LENGTH			(PREPARED_LOCAL_LENGTH + 1 + \
-								 NORMALIZE_EMAIL_LENGTH + 1)
+#define PREPARED_LENGTH	(PREPARED_LOCAL_LENGTH + 1 + NORMALIZE_EMAIL_LENGTH + 1)
 
 /*
  * Non-transitional processing by Unicode TR46 before IDNA2008.  The flag
@@ -62,6 +61,7 @@
  * The upper half counts as atom: whether it holds well-formed characters that
  * may stand there has been looked at before.
  */
+/* clang-format off */
 static const unsigned char byte_class[256] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -80,6 +80,7 @@ static const unsigned char byte_class[256] = {
 	A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,
 	A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,
 };
+/* clang-format on */
 
 #undef A
 #undef D
@@ -386,6 +387,20 @@ drop_needless_escapes(char *local, size_t length)
 }
 
 /*
+ * may_stand_in_local_part tells whether a character outside ASCII may stand in a
+ * local part.
+ */
+static bool
+may_stand_in_local_part(uint32_t character)
+{
+	return character >= 0xA0 &&
+		!normalize_is_white_space(character) &&
+		!normalize_is_invisible(character) &&
+		(character & 0xFFFE) != 0xFFFE &&
+		!(character >= 0xFDD0 && character <= 0xFDEF);
+}
+
+/*
  * prepare_local_part lower-cases and composes a local part and appends it.
  * White space outside ASCII, control characters, joiners and noncharacters may
  * not stand in it.
@@ -395,7 +410,7 @@ prepare_local_part(char *input, size_t length, Prepared *prepared)
 {
 	uint8_t		room[RAW_ADDRESS_LENGTH];
 	size_t		result_length = sizeof(room);
-	uint8_t    *result;
+	uint8_t	   *result;
 	NormalizeStatus status = NORMALIZE_OK;
 
 	if (length > 0 && input[0] == '"')
@@ -409,13 +424,9 @@ prepare_local_part(char *input, size_t length, Prepared *prepared)
 	{
 		uint32_t	character;
 		size_t		bytes = normalize_decode((const char *) result + i,
-											 result_length - i, &character);
+										result_length - i, &character);
 
-		if (bytes == 0 || (bytes > 1 && (character < 0xA0 ||
-										 normalize_is_white_space(character) ||
-										 normalize_is_invisible(character) ||
-										 (character & 0xFFFE) == 0xFFFE ||
-										 (character >= 0xFDD0 && character <= 0xFDEF))))
+		if (bytes == 0 || (bytes > 1 && !may_stand_in_local_part(character)))
 		{
 			status = NORMALIZE_INVALID;
 			break;
@@ -442,13 +453,12 @@ static NormalizeStatus
 prepare_label(const char *input, size_t length, Prepared *prepared)
 {
 	uint8_t		label[RAW_LABEL_LENGTH];
-	uint8_t    *result = NULL;
+	uint8_t	   *result = NULL;
 	int			code;
 	bool		fits;
 
 	if (normalize_is_ascii(input, length))
-		return prepared_append(prepared, input, length) ?
-			NORMALIZE_OK : NORMALIZE_INVALID;
+		return prepared_append(prepared, input, length) ? NORMALIZE_OK : NORMALIZE_INVALID;
 
 	if (length >= sizeof(label) || memchr(input, '\0', length) != NULL)
 		return NORMALIZE_INVALID;

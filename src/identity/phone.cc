@@ -36,61 +36,17 @@ namespace
 const size_t maximum_input_length = 1000;
 
 /* The library's name for "no region" */
-const char no_region[] = "ZZ";
+const char	no_region[] = "ZZ";
 
 /*
- * library returns the library's only object.  It is silenced, because it would
- * write to the server's standard output.
+ * failure turns the exception that is being handled into a status.
  */
-PhoneNumberUtil &
-library()
-{
-	static PhoneNumberUtil *object = []() {
-		PhoneNumberUtil *instance = PhoneNumberUtil::GetInstance();
-
-		instance->SetLogger(new NullLogger());
-		return instance;
-	} ();
-
-	return *object;
-}
-
-/*
- * known_region brings a region code to upper case, and returns false where the
- * library does not know it.
- */
-bool
-known_region(const char *region, std::string &code)
-{
-	static const std::set<std::string> regions = []() {
-		std::set<std::string> known;
-
-		library().GetSupportedRegions(&known);
-		known.insert(no_region);
-		return known;
-	} ();
-
-	if (*region == '\0')
-		region = no_region;
-	code.assign(region);
-	if (code.size() != 2)
-		return false;
-	for (char &letter : code)
-		if (letter >= 'a' && letter <= 'z')
-			letter = static_cast<char>(letter - 'a' + 'A');
-	return regions.count(code) > 0;
-}
-
-/*
- * guarded runs something and turns every exception into a status.
- */
-template <typename Function>
 PhoneStatus
-guarded(Function function) noexcept
+failure() noexcept
 {
 	try
 	{
-		return function();
+		throw;
 	}
 	catch (const std::bad_alloc &)
 	{
@@ -102,11 +58,64 @@ guarded(Function function) noexcept
 	}
 }
 
+/*
+ * make_library returns the library's only object, silenced, because it would
+ * write to the server's standard output.
+ */
+PhoneNumberUtil *
+make_library()
+{
+	PhoneNumberUtil *object = PhoneNumberUtil::GetInstance();
+
+	object->SetLogger(new NullLogger());
+	return object;
+}
+
+PhoneNumberUtil &
+library()
+{
+	static PhoneNumberUtil *object = make_library();
+
+	return *object;
+}
+
+/*
+ * make_regions returns the codes that may be given as a region.
+ */
+std::set<std::string>
+make_regions()
+{
+	std::set<std::string> regions;
+
+	library().GetSupportedRegions(&regions);
+	regions.insert(no_region);
+	return regions;
+}
+
+/*
+ * known_region brings a region code to upper case, and returns false where the
+ * library does not know it.
+ */
+bool
+known_region(const char *region, std::string &code)
+{
+	static const std::set<std::string> regions = make_regions();
+
+	code = *region == '\0' ? no_region : region;
+	for (char &letter : code)
+	{
+		if (letter >= 'a' && letter <= 'z')
+			letter = static_cast<char>(letter - 'a' + 'A');
+	}
+	return code.size() == 2 && regions.count(code) > 0;
+}
+
 PhoneStatus
 phone_normalize(const char *input, size_t length, const char *region,
 				char output[PHONE_NUMBER_SIZE])
 {
-	return guarded([=]() {
+	try
+	{
 		std::string code;
 		std::string formatted;
 		PhoneNumber number;
@@ -116,25 +125,35 @@ phone_normalize(const char *input, size_t length, const char *region,
 		if (length > maximum_input_length)
 			return PHONE_INVALID;
 		if (library().Parse(std::string(input, length), code, &number) !=
-			PhoneNumberUtil::NO_PARSING_ERROR ||
-			!library().IsValidNumber(number))
+			PhoneNumberUtil::NO_PARSING_ERROR)
+			return PHONE_INVALID;
+		if (!library().IsValidNumber(number))
 			return PHONE_INVALID;
 		library().Format(number, PhoneNumberUtil::E164, &formatted);
 		if (formatted.empty() || formatted.size() >= PHONE_NUMBER_SIZE)
 			return PHONE_INVALID;
 		memcpy(output, formatted.c_str(), formatted.size() + 1);
 		return PHONE_OK;
-	});
+	}
+	catch (...)
+	{
+		return failure();
+	}
 }
 
 PhoneStatus
 phone_check_region(const char *region)
 {
-	return guarded([=]() {
+	try
+	{
 		std::string code;
 
 		return known_region(region, code) ? PHONE_OK : PHONE_UNKNOWN_REGION;
-	});
+	}
+	catch (...)
+	{
+		return failure();
+	}
 }
 
 /*
@@ -152,36 +171,34 @@ describe_library()
 {
 	std::string description;
 	Dl_info		info;
+	void	   *symbol = dlsym(RTLD_DEFAULT, "_ZN4i18n12phonenumbers15PhoneNumberUtil11GetInstanceEv");
 
-	if (dladdr(dlsym(RTLD_DEFAULT,
-					 "_ZN4i18n12phonenumbers15PhoneNumberUtil11GetInstanceEv"),
-			   &info) != 0 && info.dli_fname != NULL)
+	if (symbol != nullptr && dladdr(symbol, &info) != 0 && info.dli_fname != nullptr)
 	{
 		static const char suffix[] = ".so.";
-		char	   *path = realpath(info.dli_fname, NULL);
-		const char *version = path == NULL ? NULL : strstr(path, suffix);
+		char	   *path = realpath(info.dli_fname, nullptr);
+		const char *version = path == nullptr ? nullptr : strstr(path, suffix);
 
-		if (version != NULL)
+		if (version != nullptr)
 			description = version + strlen(suffix);
 		free(path);
 	}
 
 	typedef const void *(*metadata_function) ();
 	typedef int (*size_function) ();
-	auto		metadata = reinterpret_cast<metadata_function>(
-		dlsym(RTLD_DEFAULT, "_ZN4i18n12phonenumbers12metadata_getEv"));
-	auto		size = reinterpret_cast<size_function>(
-		dlsym(RTLD_DEFAULT, "_ZN4i18n12phonenumbers13metadata_sizeEv"));
+	void	   *metadata_symbol = dlsym(RTLD_DEFAULT, "_ZN4i18n12phonenumbers12metadata_getEv");
+	void	   *size_symbol = dlsym(RTLD_DEFAULT, "_ZN4i18n12phonenumbers13metadata_sizeEv");
 
-	if (metadata != nullptr && size != nullptr)
+	if (metadata_symbol != nullptr && size_symbol != nullptr)
 	{
 		/* FNV-1a: any change shows, and that is all that is asked of it */
-		const unsigned char *bytes =
-			static_cast<const unsigned char *>(metadata());
+		const void *metadata = reinterpret_cast<metadata_function>(metadata_symbol)();
+		const unsigned char *bytes = static_cast<const unsigned char *>(metadata);
+		int			size = reinterpret_cast<size_function>(size_symbol)();
 		uint32_t	hash = 2166136261u;
 		char		text[32];
 
-		for (int i = 0; i < size(); i++)
+		for (int i = 0; i < size; i++)
 			hash = (hash ^ bytes[i]) * 16777619u;
 		std::snprintf(text, sizeof(text), "metadata %08x", hash);
 		if (!description.empty())
@@ -196,12 +213,15 @@ phone_library_version()
 {
 	static char version[64];
 
-	(void) guarded([]() {
+	try
+	{
 		if (version[0] == '\0')
-			std::strncpy(version, describe_library().c_str(),
-						 sizeof(version) - 1);
-		return PHONE_OK;
-	});
+			std::strncpy(version, describe_library().c_str(), sizeof(version) - 1);
+	}
+	catch (...)
+	{
+		/* out of memory: "" this time */
+	}
 	return version;
 }
 
@@ -209,10 +229,9 @@ const PhoneInterface phone_interface = {
 	PHONE_INTERFACE_VERSION,
 	phone_normalize,
 	phone_check_region,
-	phone_library_version
-};
+	phone_library_version};
 
-}								// namespace
+} // namespace
 
 extern "C" __attribute__((visibility("default")))
 const PhoneInterface *

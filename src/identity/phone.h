@@ -39,8 +39,8 @@ typedef struct PhoneInterface
 	 * none, and then only numbers in international form are valid.
 	 */
 	PhoneStatus (*normalize) (const char *input, size_t length,
-							  const char *region,
-							  char output[PHONE_NUMBER_SIZE]);
+							 const char *region,
+							 char output[PHONE_NUMBER_SIZE]);
 
 	/* PHONE_OK or PHONE_UNKNOWN_REGION (or a failure) */
 	PhoneStatus (*check_region) (const char *region);

@@ -12,8 +12,8 @@ extern "C"
 #include "compat.h"
 
 #if PG_VERSION_NUM >= 180000
-PG_MODULE_MAGIC_EXT(.name = "cdp_phone",.version = CDP_VERSION);
+	PG_MODULE_MAGIC_EXT(.name = "cdp_phone", .version = CDP_VERSION);
 #else
-PG_MODULE_MAGIC;
+	PG_MODULE_MAGIC;
 #endif
 }

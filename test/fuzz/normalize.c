@@ -12,11 +12,11 @@
 
 #include "identity/normalize_core.h"
 
-int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef NormalizeStatus (*Rules) (const char *input, size_t length,
-								  NormalizeEncoding encoding,
-								  NormalizeBuffer *output);
+								 NormalizeEncoding encoding,
+								 NormalizeBuffer *output);
 
 /*
  * Room is made to the byte, so that the sanitizer sees what is written past
@@ -112,8 +112,9 @@ check_rules(Rules rules, const char *name, const char *input, size_t length,
 		require(once.length > 0, name);
 		status = rules(once.data, once.length, encoding, &twice);
 		require(status == NORMALIZE_OK && twice.data[0] == '#' &&
-				twice.length == once.length + 1 &&
-				memcmp(twice.data + 1, once.data, once.length) == 0, name);
+					twice.length == once.length + 1 &&
+					memcmp(twice.data + 1, once.data, once.length) == 0,
+				name);
 		if (encoding == NORMALIZE_UTF8 && normalize_is_utf8(input, length))
 			require(normalize_is_utf8(once.data, once.length), name);
 		if (rules == email || rules == email_by_provider)
@@ -136,14 +137,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		Rules		rules;
 		const char *name;
 	}			targets[] =
-	{
-		{normalize_exact, "exact"},
-		{normalize_lower, "lower"},
-		{normalize_digits, "digits"},
-		{normalize_uuid, "uuid"},
-		{email, "email"},
-		{email_by_provider, "email by provider"},
-	};
+		{
+			{normalize_exact, "exact"},
+			{normalize_lower, "lower"},
+			{normalize_digits, "digits"},
+			{normalize_uuid, "uuid"},
+			{email, "email"},
+			{email_by_provider, "email by provider"},
+		};
 	char	   *input = malloc(size > 0 ? size : 1);
 
 	/* a copy of exactly this size, so that reading past it is seen */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /*
  * replay_file feeds one file to the target, and returns false where it cannot
@@ -19,7 +19,7 @@ static bool
 replay_file(const char *path)
 {
 	FILE	   *file = fopen(path, "rb");
-	uint8_t    *data = NULL;
+	uint8_t	   *data = NULL;
 	size_t		size = 0;
 	size_t		room = 0;
 	bool		done = false;
@@ -30,7 +30,7 @@ replay_file(const char *path)
 	{
 		if (size == room)
 		{
-			uint8_t    *more;
+			uint8_t	   *more;
 
 			room = room == 0 ? 65536 : 2 * room;
 			more = realloc(data, room);
