@@ -125,7 +125,7 @@ cdp_query_prepare(const char *query, const char *what)
 	ErrorContextCallback error_context;
 	List	   *statements;
 	List	   *queries;
-	RawStmt    *statement;
+	RawStmt	   *statement;
 
 	if (query == NULL)
 		ereport(ERROR,
@@ -222,7 +222,7 @@ column_is_null_constant(const Query *query, int attribute_number)
 	if (query->setOperations != NULL)
 		return false;			/* the targets are those of the first arm */
 
-	foreach(cell, query->targetList)
+	foreach (cell, query->targetList)
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, cell);
 

@@ -276,7 +276,7 @@ node_is_less(const Components *graph, uint64 a, uint64 b, const NodeType type)
 		Size		length_a = VARSIZE_ANY_EXHDR(text_a);
 		Size		length_b = VARSIZE_ANY_EXHDR(text_b);
 		int			order = memcmp(VARDATA_ANY(text_a), VARDATA_ANY(text_b),
-								   Min(length_a, length_b));
+						   Min(length_a, length_b));
 
 		return order < 0 || (order == 0 && length_a < length_b);
 	}
@@ -299,7 +299,7 @@ prefer_huge_pages(void *array, Size bytes)
 	{
 		char	   *start = (char *) TYPEALIGN(SYSTEM_PAGE_BYTES, array);
 		char	   *end = (char *) TYPEALIGN_DOWN(SYSTEM_PAGE_BYTES,
-												  (char *) array + bytes);
+											(char *) array + bytes);
 
 		/* only advice: an error changes nothing */
 		(void) madvise(start, end - start, MADV_HUGEPAGE);
@@ -365,7 +365,7 @@ reserve_nodes(Components *graph, uint64 more)
 		double		bytes_per_node = bytes_for_nodes(graph, graph->capacity) / graph->capacity;
 		double		text_per_node = (double) graph->text_bytes / graph->count;
 		double		allowed = ((double) graph->limit_bytes - graph->fixed_bytes -
-							   graph->block_bytes + graph->text_bytes) /
+						  graph->block_bytes + graph->text_bytes) /
 			(bytes_per_node + text_per_node);
 
 		wanted = Max(wanted, graph->capacity + graph->capacity / 32);
@@ -692,7 +692,7 @@ receive_row(Components *graph, TupleTableSlot *slot, const NodeType type)
 		for (int i = 0; i < 2; i++)
 		{
 			int			key = graph->batch_count + i;
-			TextKey    *text = &graph->batch_keys.text[key];
+			TextKey	   *text = &graph->batch_keys.text[key];
 
 			text->data = VARDATA_ANY(texts[i]);
 			text->length = VARSIZE_ANY_EXHDR(texts[i]);
