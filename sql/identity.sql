@@ -620,6 +620,7 @@ DECLARE
     found_now jsonb;
     path bigint[];
 BEGIN
+    PERFORM cdp.require_storage();
     SELECT i.identifier_id, i.profile_id INTO start_id, start_profile FROM cdp.identifiers AS i
     WHERE i.namespace = $1 AND i.value = cdp.normalize_identifier($1, $2);
     SELECT i.identifier_id, i.profile_id INTO end_id, end_profile FROM cdp.identifiers AS i

@@ -179,6 +179,7 @@ typedef struct StorageScan
 	Snapshot	snapshot;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	MemoryContext context;
 	bool		busy;
 } StorageScan;
 

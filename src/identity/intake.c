@@ -315,7 +315,7 @@ intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has
 						   "       OR ($2 IS NULL AND r.record_key IS NULL AND r.identifiers OPERATOR(pg_catalog.=) $6::jsonb)))"
 						   " INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, profile_id, rejected_at)"
 						   " VALUES ($1, $2, $3, $4, $5, $6::jsonb,"
-						   "  (SELECT i.profile_id FROM pg_catalog.unnest($7, $8) WITH ORDINALITY AS u(namespace_id, value, position)"
+						   "  (SELECT i.profile_id FROM unnest($7, $8) WITH ORDINALITY AS u(namespace_id, value, position)"
 						   "   JOIN cdp_data.identifier AS i ON i.namespace_id OPERATOR(pg_catalog.=) u.namespace_id AND i.value OPERATOR(pg_catalog.=) u.value"
 						   "   ORDER BY u.position USING OPERATOR(pg_catalog.<) LIMIT 1),"
 						   "  pg_catalog.clock_timestamp())", 8, types);

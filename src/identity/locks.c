@@ -141,7 +141,11 @@ lock_profiles(Graph *graph, int64 *profile_ids, uint32 count)
 	SPI_finish();
 
 	for (uint32 i = 0; i < distinct; i++)
-		graph->profiles[graph_find_profile(graph, DatumGetInt64(datums[i]), true)].is_locked = true;
+	{
+		uint32		profile = graph_find_profile(graph, DatumGetInt64(datums[i]), true);
+
+		graph->profiles[profile].is_locked = true;
+	}
 	pfree(datums);
 	graph_refresh_snapshot(graph);
 }
@@ -164,9 +168,12 @@ lock_touched(Graph *graph)
 		for (uint32 i = 0; i < graph->identifier_count; i++)
 		{
 			const GraphIdentifier *identifier = &graph->identifiers[i];
+			uint32		profile;
 
-			if (!identifier->is_touched || identifier->old_profile == 0 ||
-				graph->profiles[graph_find_profile(graph, identifier->old_profile, true)].is_locked)
+			if (!identifier->is_touched || identifier->old_profile == 0)
+				continue;
+			profile = graph_find_profile(graph, identifier->old_profile, true);
+			if (graph->profiles[profile].is_locked)
 				continue;
 			wanted = graph_grow(graph->context, wanted, count, &capacity, sizeof(int64));
 			wanted[count++] = identifier->old_profile;

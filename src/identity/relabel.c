@@ -350,11 +350,13 @@ mend_anchors(Graph *graph, const Part *parts, const uint32 *part_of, uint32 part
 {
 	for (uint32 i = 0; i < part_count; i++)
 	{
+		uint32		position;
 		GraphProfile *profile;
 
 		if (!parts[i].is_changed)
 			continue;
-		profile = &graph->profiles[take_profile(graph, parts[i].profile_id)];
+		position = take_profile(graph, parts[i].profile_id);
+		profile = &graph->profiles[position];
 		if (profile->old_state == '\0' || part_of_anchor(graph, part_of, profile->anchor) == i)
 			continue;
 		assign_id(graph, parts[i].first);

@@ -15,7 +15,10 @@
 #include "cdp.h"
 #include "identity/graph.h"
 
-/* Prepares look-ups in an index of the heap; the relations stay the caller's. */
+/*
+ * Prepares look-ups in an index of the heap, which stays the caller's.  The
+ * current memory context must live as long as the scan.
+ */
 void
 scan_open(StorageScan *scan, Relation heap, Oid index, Snapshot snapshot)
 {
@@ -25,14 +28,19 @@ scan_open(StorageScan *scan, Relation heap, Oid index, Snapshot snapshot)
 	scan->slot = table_slot_create(heap, NULL);
 	scan->scan = NULL;
 	scan->busy = false;
+	scan->context = CurrentMemoryContext;
 }
 
 static void
 start(StorageScan *scan, int key_count, ScanKey keys)
 {
+	MemoryContext caller;
+
 	if (scan->busy)
 		elog(ERROR, "look-ups in index \"%s\" overlap", RelationGetRelationName(scan->index));
 	scan->busy = true;
+	/* The index keeps memory of its own from one look-up to the next. */
+	caller = MemoryContextSwitchTo(scan->context);
 	if (scan->scan == NULL || scan->scan->numberOfKeys != key_count)
 	{
 		if (scan->scan != NULL)
@@ -40,6 +48,7 @@ start(StorageScan *scan, int key_count, ScanKey keys)
 		scan->scan = cdp_index_beginscan(scan->heap, scan->index, scan->snapshot, key_count);
 	}
 	index_rescan(scan->scan, keys, key_count, NULL, 0);
+	MemoryContextSwitchTo(caller);
 }
 
 static void
@@ -100,7 +109,11 @@ scan_all(StorageScan *scan)
 bool
 scan_next(StorageScan *scan)
 {
-	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+	MemoryContext caller = MemoryContextSwitchTo(scan->context);
+	bool		found = index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+
+	MemoryContextSwitchTo(caller);
+	if (!found)
 	{
 		scan->busy = false;
 		return false;

@@ -33,7 +33,8 @@
 
 /*
  * A statement with an array parameter for each column.  Rows are added one by
- * one and written in portions.
+ * one and written in portions.  (unnest with several arguments is syntax, which
+ * the parser turns into pg_catalog.unnest whatever the search_path.)
  */
 typedef struct Statement
 {
@@ -55,26 +56,26 @@ typedef struct Writer
 
 static Statement insert_identifier = {
 	"INSERT INTO cdp_data.identifier (id, profile_id, created_at, namespace_id, state, value)"
-	" SELECT * FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
 	6, {INT8OID, INT8OID, TIMESTAMPTZOID, INT2OID, CHAROID, TEXTOID}
 };
 
 static Statement update_identifier = {
 	"UPDATE cdp_data.identifier AS i SET profile_id = n.profile_id, state = n.state"
-	" FROM pg_catalog.unnest($1, $2, $3) AS n(id, profile_id, state) WHERE i.id OPERATOR(pg_catalog.=) n.id",
+	" FROM unnest($1, $2, $3) AS n(id, profile_id, state) WHERE i.id OPERATOR(pg_catalog.=) n.id",
 	3, {INT8OID, INT8OID, CHAROID}
 };
 
 static Statement insert_history = {
 	"INSERT INTO cdp_data.identifier_history (identifier_id, until, old_profile_id)"
-	" SELECT * FROM pg_catalog.unnest($1, $2, $3) ON CONFLICT DO NOTHING",
+	" SELECT * FROM unnest($1, $2, $3) ON CONFLICT DO NOTHING",
 	3, {INT8OID, TIMESTAMPTZOID, INT8OID}, true
 };
 
 static Statement insert_record = {
 	"INSERT INTO cdp_data.record (observed_at, first_seen, hub, source, record_key, ids)"
 	" SELECT n.observed_at, n.first_seen, n.hub, n.source, n.record_key, n.ids::bigint[]"
-	" FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6) AS n(observed_at, first_seen, hub, source, record_key, ids)"
+	" FROM unnest($1, $2, $3, $4, $5, $6) AS n(observed_at, first_seen, hub, source, record_key, ids)"
 	" ON CONFLICT DO NOTHING",
 	6, {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, TEXTOID}
 };
@@ -82,53 +83,53 @@ static Statement insert_record = {
 static Statement update_record = {
 	"UPDATE cdp_data.record AS r SET observed_at = n.observed_at, first_seen = n.first_seen, hub = n.hub,"
 	" ids = n.ids::bigint[]"
-	" FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6) AS n(observed_at, first_seen, hub, source, record_key, ids)"
+	" FROM unnest($1, $2, $3, $4, $5, $6) AS n(observed_at, first_seen, hub, source, record_key, ids)"
 	" WHERE r.source OPERATOR(pg_catalog.=) n.source AND r.record_key OPERATOR(pg_catalog.=) n.record_key",
 	6, {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, TEXTOID}
 };
 
 static Statement delete_record = {
-	"DELETE FROM cdp_data.record AS r USING pg_catalog.unnest($1, $2) AS n(source, record_key)"
+	"DELETE FROM cdp_data.record AS r USING unnest($1, $2) AS n(source, record_key)"
 	" WHERE r.source OPERATOR(pg_catalog.=) n.source AND r.record_key OPERATOR(pg_catalog.=) n.record_key",
 	2, {TEXTOID, TEXTOID}
 };
 
 static Statement insert_link = {
 	"INSERT INTO cdp_data.link (a, b, first_seen, last_seen, records, head_records, state)"
-	" SELECT * FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
 	7, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, CHAROID}
 };
 
 static Statement update_link = {
 	"UPDATE cdp_data.link AS l SET first_seen = n.first_seen, last_seen = n.last_seen, records = n.records,"
 	" head_records = n.head_records, state = n.state"
-	" FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6, $7) AS n(a, b, first_seen, last_seen, records, head_records, state)"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7) AS n(a, b, first_seen, last_seen, records, head_records, state)"
 	" WHERE l.a OPERATOR(pg_catalog.=) n.a AND l.b OPERATOR(pg_catalog.=) n.b",
 	7, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, CHAROID}
 };
 
 static Statement delete_link = {
-	"DELETE FROM cdp_data.link AS l USING pg_catalog.unnest($1, $2) AS n(a, b)"
+	"DELETE FROM cdp_data.link AS l USING unnest($1, $2) AS n(a, b)"
 	" WHERE l.a OPERATOR(pg_catalog.=) n.a AND l.b OPERATOR(pg_catalog.=) n.b",
 	2, {INT8OID, INT8OID}
 };
 
 static Statement insert_profile = {
 	"INSERT INTO cdp_data.profile (profile_id, anchor, changed_at, state)"
-	" SELECT * FROM pg_catalog.unnest($1, $2, $3, $4)",
+	" SELECT * FROM unnest($1, $2, $3, $4)",
 	4, {INT8OID, INT8OID, TIMESTAMPTZOID, CHAROID}
 };
 
 static Statement update_profile = {
 	"UPDATE cdp_data.profile AS p SET anchor = n.anchor, changed_at = n.changed_at, state = n.state"
-	" FROM pg_catalog.unnest($1, $2, $3, $4) AS n(profile_id, anchor, changed_at, state)"
+	" FROM unnest($1, $2, $3, $4) AS n(profile_id, anchor, changed_at, state)"
 	" WHERE p.profile_id OPERATOR(pg_catalog.=) n.profile_id",
 	4, {INT8OID, INT8OID, TIMESTAMPTZOID, CHAROID}
 };
 
 static Statement insert_change = {
 	"INSERT INTO cdp_data.identity_change (changed_at, kind, profile_id, other_profile_id, identifiers, cause)"
-	" SELECT * FROM pg_catalog.unnest($1, $2, $3, $4, $5, $6)",
+	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
 	6, {TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, INT8OID, TEXTOID}
 };
 
