@@ -62,7 +62,7 @@ SELECT 'C-9' || lpad(n::text, 4, '0'), timestamptz '2011-06-01 09:00:00+00' + n 
 	pg_temp.pick('Abbott Burke Cole Dunn Ellery Frost', n, 22), 'prospect' || n || '@example.net', '07124 ' || 500000 + n, NULL::integer[], 'United Kingdom', true
 FROM generate_series(1, 600) AS n
 UNION ALL
-SELECT 'C-8' || customer_id, last_order AT TIME ZONE 'Europe/London', left(first_name, 1) || '.', last_name, upper(email), NULL, NULL::integer[], country, false
+SELECT 'C-8' || customer_id, (last_order + interval '4 days') AT TIME ZONE 'Europe/London', left(first_name, 1) || '.', last_name, upper(email), NULL, NULL::integer[], country, false
 FROM customer WHERE pg_temp.draw(customer_id, 23) < 0.01 AND customer_id NOT IN (13089, 14096, 15311, 16029)
 UNION ALL
 SELECT 'C-7' || customer_id, last_order AT TIME ZONE 'Europe/London', 'Accounts', last_name, NULL, NULL, ARRAY[customer_id, customer_id + 1], country, false

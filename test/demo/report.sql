@@ -21,36 +21,53 @@ JOIN (
 ) AS profile USING (profile_id);
 
 \echo 'WHAT WAS NOT TAKEN AT FACE VALUE'
+\echo 'Rejected rows: no usable identifier in them, or a contradiction within the row.'
 \echo
-SELECT source, reason, count(*) AS records, min(detail) AS "for example" FROM cdp.rejected_records GROUP BY source, reason ORDER BY 3 DESC;
-SELECT namespace, value, state FROM cdp.identifiers WHERE state <> 'usable' ORDER BY namespace, value;
+SELECT source, reason, count(*) AS rows, min(detail) AS "for example" FROM cdp.rejected_records GROUP BY source, reason ORDER BY rows DESC;
+\echo 'Identifiers that join nobody: junk, and what too many people share.'
+\echo
+SELECT identifiers.namespace, identifiers.value, identifiers.state, records
+FROM cdp.identifiers, cdp.profile_identifiers(profile_id)
+WHERE identifiers.state <> 'usable' ORDER BY records DESC;
+\echo 'Joins that were refused, because one person has one customer number and one CRM contact.'
+\echo
+SELECT identifier.namespace || ' to ' || refusal.other_namespace AS "join", count(*) AS refused,
+	min(identifier.value || ' to ' || refusal.other_value) AS "for example", min(refusal.detail) AS because
+FROM cdp_data.link JOIN cdp.identifiers AS identifier ON identifier.identifier_id = link.a,
+	cdp.explain_refusals(identifier.profile_id) AS refusal
+WHERE link.state = 'r' AND refusal.value = identifier.value
+GROUP BY 1 ORDER BY 2 DESC;
 
 \echo 'ONE PERSON: MARGARET ELLIS'
+\echo
+SELECT namespace, value, records FROM cdp.profile_identifiers(cdp.resolve('crm_id', 'C-13089'));
 \echo 'The CRM does not know her customer number. How do we know that contact C-13089 is customer 13089?'
 \echo
-SELECT namespace, value FROM cdp.profile_identifiers(cdp.resolve('crm_id', 'C-13089'));
-SELECT * FROM cdp.explain_link('crm_id', 'C-13089', 'user_id', '13089');
+SELECT step, from_namespace || ' ' || from_value AS "from", to_namespace || ' ' || to_value AS "to", source || ' ' || record_key AS "record that says so", first_seen::date AS since
+FROM cdp.explain_link('crm_id', 'C-13089', 'user_id', '13089');
 
-\echo 'TWO PEOPLE: THE HARPERS'
-\echo 'Thomas and Priya share a land line and a tablet, and stay two people. Why?'
+\echo 'TWO PEOPLE: THOMAS AND PRIYA HARPER'
+\echo 'They share a land line and a tablet. Why are they not one?'
 \echo
-SELECT cdp.resolve('user_id', '15311') AS thomas, cdp.resolve('user_id', '16029') AS priya;
-SELECT * FROM cdp.explain_refusals(cdp.resolve('user_id', '16029'));
+SELECT namespace || ' ' || value AS "of Priya", other_namespace || ' ' || other_value AS "of Thomas", reason, detail
+FROM cdp.explain_refusals(cdp.resolve('user_id', '16029'));
 
-\echo 'A WRONG MERGE, TAKEN BACK'
-\echo 'George had a present sent to Nina and typed her address; now she is part of him.'
+\echo 'A WRONG JOIN, TAKEN BACK'
+\echo 'George had a present sent to Nina and left her address, so she became a part of him. What would a split do?'
 \echo
-SELECT namespace, value FROM cdp.profile_identifiers(cdp.resolve('user_id', '14096'));
-\echo 'Two people, says support; first what a split would do, then the split:'
-\echo
-SELECT * FROM cdp.split_profile(cdp.resolve('user_id', '14096'), '{"email": "nina.patel@example.net", "anonymous_id": "browser-nina"}', 'present sent to a friend', dry_run => true);
+SELECT part, namespace, value
+FROM cdp.split_profile(cdp.resolve('user_id', '14096'), '{"email": "nina.patel@example.net", "anonymous_id": "browser-nina"}', 'present sent to a friend', dry_run => true);
+CREATE TEMPORARY TABLE history (step integer, what text, george bigint, nina bigint);
+INSERT INTO history SELECT 1, 'before', cdp.resolve('user_id', '14096'), cdp.resolve('email', 'nina.patel@example.net');
+SELECT count(*) FROM cdp.split_profile(cdp.resolve('user_id', '14096'), '{"email": "nina.patel@example.net", "anonymous_id": "browser-nina"}', 'present sent to a friend', dry_run => false) \g /dev/null
+INSERT INTO history SELECT 2, 'split_profile', cdp.resolve('user_id', '14096'), cdp.resolve('email', 'nina.patel@example.net');
+SELECT cdp.remove_label(namespace_1, value_1, namespace_2, value_2) FROM cdp.labels WHERE reason = 'present sent to a friend' \g /dev/null
+INSERT INTO history SELECT 3, 'its undo, remove_label', cdp.resolve('user_id', '14096'), cdp.resolve('email', 'nina.patel@example.net');
 SELECT cdp.cannot_link('user_id', '14096', 'email', 'nina.patel@example.net', 'present sent to a friend') \g /dev/null
-SELECT cdp.resolve('user_id', '14096') AS george, cdp.resolve('email', 'nina.patel@example.net') AS nina;
-\echo 'And the undo, after which the old id is back:'
+INSERT INTO history SELECT 4, 'cannot_link', cdp.resolve('user_id', '14096'), cdp.resolve('email', 'nina.patel@example.net');
+\echo 'The ids of both, step by step; a split is durable, and its undo brings the old id back.'
 \echo
-SELECT cdp.remove_label('user_id', '14096', 'email', 'nina.patel@example.net') \g /dev/null
-SELECT cdp.resolve('user_id', '14096') AS george, cdp.resolve('email', 'nina.patel@example.net') AS nina;
-SELECT cdp.cannot_link('user_id', '14096', 'email', 'nina.patel@example.net', 'present sent to a friend') \g /dev/null
+SELECT what, george, nina FROM history ORDER BY step;
 
 -- One row per person: the latest value of each trait, wherever it came from.
 CREATE TABLE demo.person AS
