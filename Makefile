@@ -38,7 +38,7 @@ WARNINGS     = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missin
 # PostgreSQL hands over the flags of the compiler it was built with
 CLANG_WARNINGS = $(if $(findstring clang,$(CC)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes)
 PG_CPPFLAGS  = -Isrc -DCDP_VERSION='"$(EXTVERSION)"' $(EXTRA_CPPFLAGS)
-PG_CFLAGS    = $(WARNINGS) -fvisibility=hidden -MMD -MP $(EXTRA_CFLAGS)
+PG_CFLAGS    = $(WARNINGS) -Werror=implicit-function-declaration -fvisibility=hidden -MMD -MP $(EXTRA_CFLAGS)
 PG_CXXFLAGS  = $(WARNINGS) -Wno-register -std=gnu++17 -fvisibility=hidden -fvisibility-inlines-hidden -MMD -MP $(EXTRA_CFLAGS)
 SHLIB_LINK   = -lidn2 -lunistring $(EXTRA_LIBS)
 

@@ -56,6 +56,7 @@ CREATE FUNCTION cdp.setup() RETURNS text
 AS $setup$
 DECLARE
     stored integer;
+    storage_owner regrole;
     current_storage CONSTANT integer := cdp.storage_version();
 BEGIN
     IF NOT pg_catalog.has_schema_privilege('cdp', 'CREATE') THEN
@@ -65,6 +66,16 @@ BEGIN
     END IF;
     -- Two sessions that set up at once: the second waits and finds the work done.
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('cdp.setup', 0));
+
+    -- Whoever may create schemas could have planted this one, with views and
+    -- triggers that would run with the rights of the caller.
+    SELECT n.nspowner::regrole INTO storage_owner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'cdp_data';
+    IF storage_owner <> current_user::regrole THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = 'schema "cdp_data" belongs to another role',
+            DETAIL = pg_catalog.format('It belongs to %s.', storage_owner),
+            HINT = pg_catalog.format('If that is who set up the storage: SET ROLE %s, then call cdp.setup() again.  Otherwise drop that schema first.', storage_owner);
+    END IF;
 
     IF pg_catalog.to_regclass('cdp_data.storage') IS NULL THEN
         IF pg_catalog.to_regnamespace('cdp_data') IS NOT NULL THEN

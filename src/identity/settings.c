@@ -56,6 +56,13 @@ relation_changed(Datum argument, Oid relation)
 		relations_valid = false;
 		settings_valid = false;
 	}
+	/* Their columns may have changed. */
+	else if (relation == relations.identifier ||
+			 relation == relations.record ||
+			 relation == relations.link ||
+			 relation == relations.label ||
+			 relation == relations.profile)
+		relations_valid = false;
 }
 
 /*
@@ -77,6 +84,7 @@ storage_relation(Oid schema, const char *name)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the storage of cdp lacks \"cdp_data.%s\"", name),
 				 errhint("Restore that object, or start anew with SELECT cdp.teardown(false) and SELECT cdp.setup().")));
+	storage_check_relation(schema, relation, name);
 	return relation;
 }
 
@@ -129,6 +137,8 @@ graph_relations(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the storage of cdp does not exist in this database"),
 				 errhint("Run SELECT cdp.setup() first.")));
+
+	storage_check_schema(schema);
 
 	/* Set before anything is read, so that an invalidation meanwhile counts. */
 	relations.storage = found.storage = storage_relation(schema, "storage");

@@ -83,6 +83,10 @@ typedef struct GraphRelations
 	Oid			profile_id_sequence;
 } GraphRelations;
 
+/* storage_check.c */
+extern void storage_check_schema(Oid schema);
+extern void storage_check_relation(Oid schema, Oid relation_id, const char *name);
+
 extern const GraphRelations *graph_relations(void);
 extern const GraphSettings *graph_settings(void);
 extern GraphSettings *graph_settings_load(MemoryContext context);

@@ -107,4 +107,6 @@ GROUP BY p.proname, p.proparallel, l.lanname
 ORDER BY p.proname COLLATE "C", 2, 3;
 
 DROP VIEW member;
+SET client_min_messages = warning;
 SELECT cdp.teardown(false);
+RESET client_min_messages;

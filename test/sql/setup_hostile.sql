@@ -121,8 +121,6 @@ SELECT cdp.setup();
 SELECT cdp.normalize_email(' Ann@Example.COM '), cdp.normalize_digits('a1'), cdp.normalize_lower(' A ');
 SELECT * FROM cdp.connected_components('VALUES (1::bigint, 2::bigint)') ORDER BY 1;
 SELECT records_new, profiles_new, rejected
-FROM cdp.stitch('shop', $$VALUES ('1', pg_catalog.now(), 'ann@example.com', '17')$$);
-SELECT records_new, profiles_new, rejected
 FROM cdp.stitch('shop', $$SELECT '1' AS record_key, '2026-01-01 00:00+00'::timestamptz AS observed_at, 'ann@example.com' AS email, '17' AS crm_id$$);
 SELECT cdp.identify('{"email": "ann@example.com", "phone": "+49 30 901820"}', 'web', 'a', '2026-01-02 00:00+00') IS NOT NULL AS identified;
 SELECT cdp.resolve('email', 'ANN@example.com') IS NOT NULL AS resolved;
@@ -147,7 +145,9 @@ SELECT cdp.retract('web', 'a');
 SELECT count(*) FROM cdp.identifiers;
 SELECT count(*) FROM cdp.options;
 SELECT cdp.grant_access('regress_cdp_reader', 'reader');
+SET client_min_messages = warning;
 SELECT cdp.teardown(false);
+RESET client_min_messages;
 DROP EXTENSION cdp;
 
 -- 3. Storage that somebody else planted is not taken for ours: reading it would
@@ -163,8 +163,37 @@ GRANT SELECT, UPDATE ON cdp_data.storage TO PUBLIC;
 RESET SESSION AUTHORIZATION;
 CREATE EXTENSION cdp;
 SELECT cdp.setup();
+SELECT cdp.configure('max_replay', '50000');
+SELECT cdp.resolve('email', 'ann@example.com');
+-- Nor are tables of the right names and the wrong columns.
+SET SESSION AUTHORIZATION regress_cdp_intruder;
+DROP VIEW cdp_data.storage;
+CREATE TABLE cdp_data.storage AS SELECT 1 AS version;
+CREATE TABLE cdp_data.namespace AS SELECT 1 AS name;
+GRANT ALL ON ALL TABLES IN SCHEMA cdp_data TO PUBLIC;
+SELECT cdp.resolve('email', 'ann@example.com');
+RESET SESSION AUTHORIZATION;
+SELECT cdp.setup();
+SELECT cdp.resolve('email', 'ann@example.com');
 SET client_min_messages = warning;
 DROP SCHEMA cdp_data CASCADE;
+RESET client_min_messages;
+-- The owner of real storage cannot lead the library astray either.
+SELECT cdp.setup();
+SELECT cdp.identify('{"email": "ann@example.com"}', 'web', 'a', '2026-01-02 00:00+00') IS NOT NULL AS identified;
+ALTER TABLE cdp_data.link ALTER COLUMN records TYPE text;
+SELECT cdp.resolve('email', 'ann@example.com');
+ALTER TABLE cdp_data.link ALTER COLUMN records TYPE integer USING records::integer;
+SELECT cdp.resolve('email', 'ann@example.com') IS NOT NULL AS resolved;
+ALTER TABLE cdp_data.namespace ALTER COLUMN normalizer DROP NOT NULL;
+SELECT cdp.resolve('email', 'ann@example.com');
+ALTER TABLE cdp_data.namespace ALTER COLUMN normalizer SET NOT NULL;
+ALTER TABLE cdp_data.link OWNER TO regress_cdp_intruder;
+SELECT cdp.resolve('email', 'ann@example.com');
+ALTER TABLE cdp_data.link OWNER TO CURRENT_USER;
+SELECT cdp.resolve('email', 'ann@example.com') IS NOT NULL AS resolved;
+SET client_min_messages = warning;
+SELECT cdp.teardown(false);
 DROP EXTENSION cdp;
 RESET client_min_messages;
 
@@ -219,7 +248,9 @@ SELECT count(*) AS tables_kept FROM pg_catalog.pg_tables WHERE schemaname = 'cdp
 CREATE EXTENSION cdp;
 SELECT cdp.setup();
 SELECT namespace, value FROM cdp.profile_identifiers(cdp.resolve('user_id', 'regress_cdp_owner')) ORDER BY 1, 2;
+SET client_min_messages = warning;
 SELECT cdp.teardown(false);
+RESET client_min_messages;
 DROP EXTENSION cdp;
 RESET SESSION AUTHORIZATION;
 
