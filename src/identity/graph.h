@@ -138,6 +138,7 @@ typedef struct GraphProfile
 	char		old_state;		/* '\0' when new */
 	char		state;
 	uint32		component;		/* its members, NO_INDEX until loaded */
+	uint32		size;			/* how many they were */
 	bool		is_locked:1;
 	bool		is_loaded:1;	/* the row was read */
 	bool		is_changed:1;
@@ -308,6 +309,7 @@ extern void scan_open(StorageScan *scan, Relation heap, Oid index, Snapshot snap
 extern void scan_int64(StorageScan *scan, int64 key);
 extern void scan_pair(StorageScan *scan, int64 a, int64 b);
 extern void scan_value(StorageScan *scan, int16 namespace_id, const char *value, uint32 length);
+extern void scan_source(StorageScan *scan, const char *source);
 extern void scan_record(StorageScan *scan, const char *source, const char *key, uint32 key_length);
 extern void scan_all(StorageScan *scan);
 extern bool scan_next(StorageScan *scan);
@@ -320,6 +322,7 @@ extern void load_stored_ids(Graph *graph);
 extern uint32 load_identifier_by_id(Graph *graph, int64 id);
 extern bool load_identifier_by_value(Graph *graph, uint32 identifier);
 extern bool load_record(Graph *graph, uint32 record);
+extern bool load_source_exists(Graph *graph, const char *source);
 extern void load_records_of_hub(Graph *graph, uint32 hub, uint32 containing);
 extern void load_hubs_of(Graph *graph, uint32 identifier, uint32 **hubs, uint32 *count);
 extern uint32 load_link(Graph *graph, uint32 a, uint32 b);

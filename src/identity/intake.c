@@ -39,7 +39,7 @@ intake_init(Intake *intake, Graph *graph, const char *source, struct NormalizeCa
 	memset(intake, 0, sizeof(*intake));
 	intake->graph = graph;
 	intake->source = source;
-	intake->arrival = GetCurrentStatementStartTimestamp();
+	intake->arrival = GetCurrentTransactionStartTimestamp();
 	intake->cache = cache;
 	initStringInfo(&intake->buffer);
 }
@@ -219,11 +219,12 @@ intake_finish_row(Intake *intake, const char *key, size_t key_length,
 
 		for (run = i; run < count && intake->values[run].namespace_index == intake->values[i].namespace_index; run++)
 			;
-		if (ns->max_per_profile > 0 && run - i > (uint32) ns->max_per_profile)
+		/* More of a namespace that allows several is evidence, and links beyond are refused. */
+		if (ns->max_per_profile == 1 && run - i > 1)
 		{
 			rejection.reason = "max_per_profile";
-			rejection.detail = psprintf("namespace \"%s\" allows %d per profile, and the record holds %u",
-										ns->name, ns->max_per_profile, run - i);
+			rejection.detail = psprintf("namespace \"%s\" allows one value per profile, and the record holds %u",
+										ns->name, run - i);
 			return rejection;
 		}
 	}

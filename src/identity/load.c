@@ -283,6 +283,20 @@ load_record(Graph *graph, uint32 position)
 	return found;
 }
 
+/* Whether any record of the source is stored. */
+bool
+load_source_exists(Graph *graph, const char *source)
+{
+	StorageScan *scan = graph_scan(graph, SCAN_RECORD_BY_KEY);
+	bool		found;
+
+	scan_source(scan, source);
+	found = scan_next(scan);
+	if (found)
+		scan_end(scan);
+	return found;
+}
+
 static uint32
 take_record(Graph *graph, TupleTableSlot *slot)
 {
@@ -739,6 +753,7 @@ load_profile_members(Graph *graph, uint32 position)
 	for (uint32 i = 0; i < count; i++)
 		graph_add_member(graph, component, members[i]);
 	graph->profiles[position].component = component;
+	graph->profiles[position].size = count;
 	if (members != NULL)
 		pfree(members);
 }
@@ -915,5 +930,6 @@ load_whole(Graph *graph)
 		if (graph->profiles[profile].component == NO_INDEX)
 			graph->profiles[profile].component = graph_new_component(graph);
 		graph_add_member(graph, graph->profiles[profile].component, i);
+		graph->profiles[profile].size++;
 	}
 }

@@ -386,24 +386,15 @@ relabel_profiles(Graph *graph)
 	 * A part that is exactly one old profile stays as it is.  Of an old profile
 	 * all members are in memory when one of them is, so the sizes tell.
 	 */
+	for (uint32 i = 0; i < part_count; i++)
 	{
-		uint32	   *size_of = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), graph->profile_count + 1));
+		Part	   *part = &parts[i];
 
-		memset(size_of, 0, sizeof(uint32) * (graph->profile_count + 1));
-		for (uint32 i = 0; i < graph->identifier_count; i++)
-			if (graph->identifiers[i].component != NO_INDEX && graph->identifiers[i].old_profile != 0)
-				size_of[graph_find_profile(graph, graph->identifiers[i].old_profile, false)]++;
-		for (uint32 i = 0; i < part_count; i++)
-		{
-			Part	   *part = &parts[i];
-
-			if (part->old_profile > 0 &&
-				size_of[graph_find_profile(graph, part->old_profile, false)] == part->size)
-				part->profile_id = part->old_profile;
-			else
-				part->is_changed = true;
-		}
-		pfree(size_of);
+		if (part->old_profile > 0 &&
+			graph->profiles[graph_find_profile(graph, part->old_profile, false)].size == part->size)
+			part->profile_id = part->old_profile;
+		else
+			part->is_changed = true;
 	}
 
 	moves = graph_grow(graph->context, NULL, 0, &capacity, sizeof(Move));
@@ -450,19 +441,21 @@ relabel_profiles(Graph *graph)
 	}
 
 	/* Work that was left is noted on the profiles, and struck off when it is done. */
-	for (uint32 i = 0; i < part_count; i++)
-	{
-		bool		is_unsettled = graph->components[parts[i].component].is_unsettled;
-		uint32		position = graph_find_profile(graph, parts[i].profile_id, true);
-		GraphProfile *profile = &graph->profiles[position];
+	for (uint32 i = 0; i < part_count && graph->is_queued; i++)
+		if (graph->components[parts[i].component].is_unsettled)
+		{
+			uint32		position = take_profile(graph, parts[i].profile_id);
 
-		if (!is_unsettled && !(profile->is_loaded && profile->state == PROFILE_QUEUED))
-			continue;
-		load_profile_row(graph, position);
-		profile = &graph->profiles[position];
-		profile->state = is_unsettled ? PROFILE_QUEUED : PROFILE_LIVE;
-		profile->is_changed = profile->is_changed || profile->state != profile->old_state;
-	}
+			graph->profiles[position].state = PROFILE_QUEUED;
+			if (graph->profiles[position].old_state != PROFILE_QUEUED)
+				graph->profiles[position].is_changed = true;
+		}
+	for (uint32 i = 0; i < graph->profile_count && !graph->is_queued; i++)
+		if (graph->profiles[i].state == PROFILE_QUEUED)
+		{
+			graph->profiles[i].state = PROFILE_LIVE;
+			graph->profiles[i].is_changed = true;
+		}
 	pfree(home_of);
 	pfree(moves);
 	pfree(parts);

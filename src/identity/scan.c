@@ -81,10 +81,20 @@ scan_value(StorageScan *scan, int16 namespace_id, const char *value, uint32 leng
 {
 	ScanKeyData keys[2];
 
-	init_key(&keys[0], 1, F_INT2EQ, InvalidOid, Int16GetDatum(namespace_id));
-	init_key(&keys[1], 2, F_TEXTEQ, C_COLLATION_OID,
+	init_key(&keys[0], 1, F_TEXTEQ, C_COLLATION_OID,
 			 PointerGetDatum(cstring_to_text_with_len(value, (int) length)));
+	init_key(&keys[1], 2, F_INT2EQ, InvalidOid, Int16GetDatum(namespace_id));
 	start(scan, 2, keys);
+}
+
+/* The records of a source. */
+void
+scan_source(StorageScan *scan, const char *source)
+{
+	ScanKeyData key;
+
+	init_key(&key, 1, F_TEXTEQ, C_COLLATION_OID, PointerGetDatum(cstring_to_text(source)));
+	start(scan, 1, &key);
 }
 
 void

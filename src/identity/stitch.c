@@ -255,9 +255,10 @@ finish_batch(Stitch *stitch, bool is_last)
 {
 	Graph	   *graph = stitch->graph;
 	MemoryContext caller = MemoryContextSwitchTo(stitch->context);
-	bool		records_stored = RelationGetNumberOfBlocks(graph->record_relation) > 0;
+	bool		is_known;
 
 	graph_refresh_snapshot(graph);
+	is_known = load_source_exists(graph, stitch->source);
 	if (should_load_whole(graph))
 		load_whole(graph);
 	else
@@ -266,7 +267,7 @@ finish_batch(Stitch *stitch, bool is_last)
 	for (uint32 i = 0, count = graph->record_count; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (records_stored && !graph->records[i].is_stored)
+		if (is_known && !graph->records[i].is_stored)
 		{
 			if (i % 1024 == 0)
 				MemoryContextReset(graph->scratch);
