@@ -142,7 +142,7 @@ BEGIN
         END IF;
         e.records[n].ids := set;
         IF (o->>'time')::boolean THEN
-            IF kept.observed_at < now() OR kept.observed_at > clock_timestamp() OR kept.first_seen <> kept.observed_at THEN
+            IF kept.observed_at < statement_timestamp() OR kept.observed_at > clock_timestamp() OR kept.first_seen <> kept.observed_at THEN
                 problem := format('record %s came without a time and got %s and %s', e.records[n].record_key,
                                   kept.observed_at, kept.first_seen);
                 RETURN;
