@@ -398,11 +398,11 @@ BEGIN
     WITH home AS (
         SELECT DISTINCT ON (p) p, c
         FROM (SELECT u.p, component[u.n] AS c, sum(incidences[u.n]) AS weight, count(*) AS identifiers,
-                     bool_or(u.n = x.anchor) AS anchored, min(u.n) AS first
+                     bool_or(u.n = x.anchor) AS anchored
               FROM unnest(before.profile) WITH ORDINALITY u(p, n)
               JOIN unnest(before.profile_id, before.anchor) x(id, anchor) ON x.id = u.p
               GROUP BY 1, 2) parts
-        ORDER BY p, weight DESC, identifiers DESC, anchored DESC, first),
+        ORDER BY p, weight DESC, identifiers DESC, anchored DESC, c),
     kept AS (SELECT c, min(p) AS p FROM home GROUP BY c),
     expected AS (
         SELECT part.c, part.members,

@@ -122,7 +122,12 @@ BEGIN
         -- where no id, anchor or state changed there is nothing to look at
         IF (after.profile, after.profile_id, after.anchor, after.profile_state)
            IS DISTINCT FROM (before.profile, before.profile_id, before.anchor, before.profile_state) THEN
-            problem := id_problem(e, r.component, before, after, ever, exact AND check_every = 1);
+            -- a label makes identifiers that nobody has seen before in a change of its own
+            problem := id_problem(e, r.component, before, after, ever,
+                                  exact AND check_every = 1
+                                  AND NOT (operation->>'do' = 'label'
+                                           AND (before.id[(operation->>'a')::integer] IS NULL
+                                                OR before.id[(operation->>'b')::integer] IS NULL)));
             EXIT WHEN problem IS NOT NULL;
         END IF;
         IF operation->>'do' = 'identify' AND NOT applied.must_fail AND max_replay IS NULL
