@@ -16,7 +16,7 @@ SELECT (SELECT sum(records_new) FROM demo.stitched) AS records,
 	count(*) FILTER (WHERE NOT profile.is_usable) AS "shared or junk"
 FROM cdp.identifiers
 JOIN (
-	SELECT profile_id, bool_or(kind = 'person') AS is_known, bool_or(state = 'usable') AS is_usable
+	SELECT profile_id, bool_or(kind = 'person' AND state = 'usable') AS is_known, bool_or(state = 'usable') AS is_usable
 	FROM cdp.identifiers GROUP BY profile_id
 ) AS profile USING (profile_id);
 

@@ -13,7 +13,7 @@ use Test::More;
 
 my $demo = "$FindBin::RealBin/../demo";
 my $orders = ($ENV{CDP_DATA_DIR} // "$FindBin::RealBin/../../../shared/data") . '/online_retail/online_retail.csv.gz';
-my $node = new_node('demo');
+my $node = new_node('demo', settings => "maintenance_work_mem = 512MB\n");
 
 # Runs a file or a command of the demo in a database.
 sub run_demo
@@ -61,7 +61,7 @@ SQL
 
 sub run_all
 {
-	my ($database, $what, @load) = @_;
+	my ($database, $what, $people, @load) = @_;
 
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
 	run_demo($database, '-f', "$demo/tables.sql");
@@ -69,6 +69,13 @@ sub run_all
 	run_demo($database, '-f', "$demo/contacts.sql");
 	run_demo($database, '-f', "$demo/stitch.sql");
 	check_people($database, $what);
+	is(value($database, <<'SQL'), $people, "$what: so many people, anonymous browsers, shared and blocked identifiers");
+SELECT count(*) FILTER (WHERE is_known), count(*) FILTER (WHERE NOT is_known AND is_usable), count(*) FILTER (WHERE NOT is_usable)
+FROM (
+	SELECT profile_id, bool_or(kind = 'person' AND state = 'usable') AS is_known, bool_or(state = 'usable') AS is_usable
+	FROM cdp.identifiers GROUP BY profile_id
+) AS profile
+SQL
 
 	# once more: nothing changes
 	my $before = fingerprint($node, $database) . ids($node, $database);
@@ -88,22 +95,16 @@ sub run_all
 	is(value($database, 'SELECT count(*) = count(DISTINCT profile_id) FROM demo.person'), 't', "$what: one row per person");
 }
 
-run_all('generated', 'generated orders', '-f', "$demo/orders.sql");
+# The numbers are those of the slow reference that the semantics were designed with.
+run_all('generated', 'generated orders', '5891|3155|3', '-f', "$demo/orders.sql");
 
 SKIP:
 {
 	skip "no real orders: $orders is not there (see CDP_DATA_DIR)", 1 unless -r $orders;
 
-	run_all('online_retail', 'real orders', '-c',
+	run_all('online_retail', 'real orders', '5886|3139|3', '-c',
 		"\\copy shop.order_line (invoice_no, stock_code, description, quantity, invoice_date, unit_price, customer_id, country) FROM PROGRAM 'gzip -dc ''$orders''' (FORMAT csv, HEADER, NULL 'NA')");
 	is(value('online_retail', 'SELECT count(*), count(customer_id), count(DISTINCT customer_id) FROM shop.order_line'), '541909|406829|4372', 'real orders: all of them');
-	is(value('online_retail', <<'SQL'), 'PEOPLE', 'real orders: so many people, browsers, shared identifiers');
-SELECT count(*) FILTER (WHERE is_known), count(*) FILTER (WHERE NOT is_known AND is_usable), count(*) FILTER (WHERE NOT is_usable)
-FROM (
-	SELECT profile_id, bool_or(kind = 'person' AND state = 'usable') AS is_known, bool_or(state = 'usable') AS is_usable
-	FROM cdp.identifiers GROUP BY profile_id
-) AS profile
-SQL
 }
 
 done_testing();
