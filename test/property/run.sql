@@ -351,7 +351,7 @@ BEGIN
         COMMIT;
         IF problem IS NOT NULL THEN
             failures := failures + 1;
-            RAISE WARNING E'seed %\n%', seed, problem;
+            RAISE INFO E'seed %\n%', seed, problem;
             EXIT WHEN failures >= coalesce((options->>'failures')::integer, 1);
         END IF;
     END LOOP;
@@ -418,7 +418,7 @@ BEGIN
     END IF;
     COMMIT;
     IF problem IS NOT NULL THEN
-        RAISE WARNING 'history, seed %: %', seed, problem;
+        RAISE INFO 'history, seed %: %', seed, problem;
     END IF;
 END $$;
 

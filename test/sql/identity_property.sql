@@ -6,7 +6,8 @@
 -- Environment: CDP_PROPERTY_WORKLOADS, how many small workloads (default 1000;
 -- the others grow with it), CDP_PROPERTY_SEED, the first seed (default 1).
 \set ECHO none
-SET client_min_messages = warning;
+SET client_min_messages = error;
+SET jit = off;
 \getenv directory PG_ABS_SRCDIR
 \set file :directory '/property/reference.sql'
 \i :file
@@ -20,33 +21,27 @@ SET client_min_messages = warning;
 \getenv workloads CDP_PROPERTY_WORKLOADS
 \set seed 1
 \getenv seed CDP_PROPERTY_SEED
-\o /dev/null
-SELECT cdp.setup();
-\o
+SELECT cdp.setup() \g /dev/null
 SET search_path = reference, pg_catalog;
-SELECT greatest(:workloads / 200, 1) AS large, greatest(:workloads / 50, 1) AS histories \gset
-\set ECHO all
 
--- small workloads: 20 identifiers, 12 records, 12 steps, checked after each
-CALL run(:seed, :workloads, 'small');
-VACUUM;
-
--- longer ones
-CALL run(:seed + 50000, :workloads / 10, 'small', '{"steps": 60}');
-VACUUM;
-
--- large ones: hundreds of identifiers and records, hubs, batches of up to 200 rows
-CALL run(:seed, :large, 'large', '{"steps": 30, "check_every": 5, "rebuild_every": 15}');
-
--- real transactions, and what resolve_at says of each moment afterwards
-SET client_min_messages = error;
-SELECT format('CALL history_of(%s, 15)', s) FROM generate_series(:seed, :seed + :histories - 1) s
-\set ECHO none
+-- Workloads are rolled back; what that leaves is cleared away after every 100.
+\echo small workloads: 20 identifiers, 12 records, 12 steps, checked after each
+SELECT unnest(ARRAY[format('CALL run(%s, %s, %L)', s, least(100, :seed + :workloads - s), 'small'), 'VACUUM'])
+FROM generate_series(:seed, :seed + :workloads - 1, 100) s
 \gexec
-\set ECHO all
-RESET client_min_messages;
+\echo longer ones, of 60 steps
+SELECT unnest(ARRAY[format('CALL run(%s, %s, %L, %L)', s, 20, 'small', '{"steps": 60}'), 'VACUUM'])
+FROM generate_series(:seed + 50000, :seed + 50000 + :workloads / 10 - 1, 20) s
+\gexec
+\echo large ones: hundreds of identifiers and records, hubs, batches of up to 200 rows
+SELECT unnest(ARRAY[format('CALL run(%s, %s, %L, %L)', s, 1, 'large', '{"steps": 30, "check_every": 5, "rebuild_every": 15}'), 'VACUUM'])
+FROM generate_series(:seed, :seed + :workloads / 200) s
+\gexec
+\echo real transactions, and what resolve_at says of each moment afterwards
+SELECT format('CALL history_of(%s, 15)', s) FROM generate_series(:seed, :seed + :workloads / 50) s
+\gexec
 
-SELECT count(*) FROM cdp.check_identities();
+SELECT count(*) AS problems FROM cdp.check_identities();
 RESET search_path;
 DROP SCHEMA reference CASCADE;
 SELECT cdp.teardown(false);
