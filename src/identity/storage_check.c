@@ -8,14 +8,17 @@
  * schema cdp_data beforehand, with triggers that run with the rights of whoever
  * calls a function of the platform.  So the owner of the schema, of the tables
  * and of the views in schema cdp, where only those may create who were given the
- * right to, must be one role; and the columns must be of the types known here.
+ * right to, must be one role; and the columns, of tables and of indexes, must be
+ * those known here.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -46,6 +49,30 @@ static const StorageColumns storage_columns[] = {
 	{"link", "nnnnnnn", {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, CHAROID}},
 	{"label", "nnnn", {INT8OID, TEXTOID, INT8OID, INT8OID}},
 	{"profile", "nnnn", {INT8OID, INT8OID, TIMESTAMPTZOID, CHAROID}},
+};
+
+typedef struct
+{
+	const char *name;
+	const char *table;
+	int			count;
+	AttrNumber	columns[2];
+} StorageIndex;
+
+/* The indexes that C code scans, and their key columns by number. */
+static const StorageIndex storage_indexes[] = {
+	{"identifier_pkey", "identifier", 1, {1}},
+	{"identifier_value_key", "identifier", 2, {6, 4}},
+	{"identifier_profile_id", "identifier", 1, {2}},
+	{"record_key", "record", 2, {4, 5}},
+	{"record_hub", "record", 1, {3}},
+	{"link_pkey", "link", 2, {1, 2}},
+	{"link_b", "link", 1, {2}},
+	{"label_pair", "label", 2, {3, 4}},
+	{"label_b", "label", 1, {4}},
+	{"profile_pkey", "profile", 1, {1}},
+	{"profile_retired_anchor", "profile", 1, {2}},
+	{"profile_queued", "profile", 1, {1}},
 };
 
 static Oid
@@ -101,16 +128,56 @@ storage_check_schema(Oid schema)
 				 errhint("Give the schema, the relations in it and the views in schema cdp to one role.")));
 }
 
+static bool
+columns_match(Relation relation, const StorageColumns *expected)
+{
+	int			count = (int) strlen(expected->not_null);
+
+	if (relation->rd_rel->relkind != RELKIND_RELATION ||
+		RelationGetNumberOfAttributes(relation) < count)
+		return false;
+	for (int k = 0; k < count; k++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), k);
+
+		if (attribute->attisdropped || attribute->atttypid != expected->types[k])
+			return false;
+		if (expected->not_null[k] == 'n' && !attribute->attnotnull)
+			return false;
+	}
+	return true;
+}
+
+static bool
+index_matches(Relation relation, Oid schema, const StorageIndex *expected)
+{
+	if (relation->rd_rel->relkind != RELKIND_INDEX ||
+		relation->rd_rel->relam != BTREE_AM_OID ||
+		relation->rd_index->indrelid != get_relname_relid(expected->table, schema) ||
+		!relation->rd_index->indisvalid ||
+		relation->rd_index->indnkeyatts != expected->count)
+		return false;
+	for (int k = 0; k < expected->count; k++)
+	{
+		if (relation->rd_index->indkey.values[k] != expected->columns[k])
+			return false;
+		if (OidIsValid(relation->rd_indcollation[k]) && relation->rd_indcollation[k] != C_COLLATION_OID)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Whether a relation of the storage belongs to the owner of the schema, and
- * where it is a table, is one with the columns that C code relies on.
+ * whether a table has the columns, and an index the key, that C code relies on.
  *
- * Errors: it is not.
+ * Errors: it does not, in one way or the other.
  */
 void
 storage_check_relation(Oid schema, Oid relation_id, const char *name)
 {
 	Relation	relation;
+	bool		matches = true;
 
 	if (owner_of_relation(relation_id) != owner_of_schema(schema))
 		ereport(ERROR,
@@ -118,29 +185,21 @@ storage_check_relation(Oid schema, Oid relation_id, const char *name)
 				 errmsg("relation \"cdp_data.%s\" does not belong to the owner of its schema", name),
 				 errhint("Give the schema, the relations in it and the views in schema cdp to one role.")));
 
+	relation = relation_open(relation_id, AccessShareLock);
 	for (int i = 0; i < (int) lengthof(storage_columns); i++)
 	{
-		const StorageColumns *expected = &storage_columns[i];
-		int			count = (int) strlen(expected->not_null);
-		bool		matches;
-
-		if (strcmp(expected->name, name) != 0)
-			continue;
-		relation = relation_open(relation_id, AccessShareLock);
-		matches = relation->rd_rel->relkind == RELKIND_RELATION &&
-			RelationGetNumberOfAttributes(relation) >= count;
-		for (int k = 0; matches && k < count; k++)
-		{
-			Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), k);
-
-			matches = !attribute->attisdropped && attribute->atttypid == expected->types[k] &&
-				(attribute->attnotnull || expected->not_null[k] != 'n');
-		}
-		relation_close(relation, AccessShareLock);
-		if (!matches)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"cdp_data.%s\" does not have the columns that cdp.setup() gave it", name),
-					 errhint("Restore its columns, or start anew with SELECT cdp.teardown(false) and SELECT cdp.setup().")));
+		if (strcmp(storage_columns[i].name, name) == 0)
+			matches = columns_match(relation, &storage_columns[i]);
 	}
+	for (int i = 0; i < (int) lengthof(storage_indexes); i++)
+	{
+		if (strcmp(storage_indexes[i].name, name) == 0)
+			matches = index_matches(relation, schema, &storage_indexes[i]);
+	}
+	relation_close(relation, AccessShareLock);
+	if (!matches)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation \"cdp_data.%s\" does not have the columns that cdp.setup() gave it", name),
+				 errhint("Restore its columns, or start anew with SELECT cdp.teardown(false) and SELECT cdp.setup().")));
 }

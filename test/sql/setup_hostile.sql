@@ -33,11 +33,13 @@ $$BEGIN RAISE EXCEPTION 'trapped: operator as %', current_user; END$$;
 CREATE OPERATOR cdp.= (LEFTARG = text, RIGHTARG = text, FUNCTION = cdp.text_equal);
 RESET SESSION AUTHORIZATION;
 
+\set VERBOSITY terse
 CREATE EXTENSION cdp;
 CREATE EXTENSION cdp SCHEMA cdp;
 -- The owner of the database gets no further.
 SET SESSION AUTHORIZATION regress_cdp_owner;
 CREATE EXTENSION cdp;
+\set VERBOSITY default
 RESET SESSION AUTHORIZATION;
 -- Nothing of it was created, replaced or taken over.
 SELECT count(*) AS extensions FROM pg_extension WHERE extname = 'cdp';
@@ -188,6 +190,15 @@ SELECT cdp.resolve('email', 'ann@example.com') IS NOT NULL AS resolved;
 ALTER TABLE cdp_data.namespace ALTER COLUMN normalizer DROP NOT NULL;
 SELECT cdp.resolve('email', 'ann@example.com');
 ALTER TABLE cdp_data.namespace ALTER COLUMN normalizer SET NOT NULL;
+BEGIN;
+ALTER TABLE cdp_data.identifier DROP CONSTRAINT identifier_value_key;
+SELECT cdp.resolve('email', 'ann@example.com');
+ROLLBACK;
+BEGIN;
+ALTER TABLE cdp_data.identifier DROP CONSTRAINT identifier_value_key;
+CREATE INDEX identifier_value_key ON cdp_data.identifier (id);
+SELECT cdp.resolve('email', 'ann@example.com');
+ROLLBACK;
 ALTER TABLE cdp_data.link OWNER TO regress_cdp_intruder;
 SELECT cdp.resolve('email', 'ann@example.com');
 ALTER TABLE cdp_data.link OWNER TO CURRENT_USER;
