@@ -8,7 +8,7 @@
 #include "utils/builtins.h"
 
 #if PG_VERSION_NUM >= 180000
-PG_MODULE_MAGIC_EXT(.name = "cdp",.version = CDP_VERSION);
+PG_MODULE_MAGIC_EXT(.name = "cdp", .version = CDP_VERSION);
 #else
 PG_MODULE_MAGIC;
 #endif

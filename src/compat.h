@@ -63,10 +63,10 @@ extern int no_such_variable
  */
 #if PG_VERSION_NUM >= 170000
 #define cdp_reindex_relation(relation) \
-	reindex_relation(NULL, (relation), 0, &(ReindexParams) {0})
+	reindex_relation(NULL, (relation), 0, &(ReindexParams){0})
 #else
 #define cdp_reindex_relation(relation) \
-	reindex_relation((relation), 0, &(ReindexParams) {0})
+	reindex_relation((relation), 0, &(ReindexParams){0})
 #endif
 
 #endif							/* CDP_COMPAT_H */
