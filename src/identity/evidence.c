@@ -112,10 +112,8 @@ was_counted(const Graph *graph, const GraphRecord *record)
 static void
 update_heads(Graph *graph, GraphRecord *record)
 {
-	uint32		old_head = was_counted(graph, record) ?
-		head_of(graph, record->old_ids, record->old_id_count, true) : NO_INDEX;
-	uint32		head = record->is_removed ? NO_INDEX :
-		head_of(graph, record->ids, record->id_count, false);
+	uint32		old_head = was_counted(graph, record) ? head_of(graph, record->old_ids, record->old_id_count, true) : NO_INDEX;
+	uint32		head = record->is_removed ? NO_INDEX : head_of(graph, record->ids, record->id_count, false);
 
 	if (old_head != NO_INDEX)
 		for (int i = 0; i < record->old_id_count; i++)

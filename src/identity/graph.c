@@ -301,8 +301,9 @@ graph_intern_value(Graph *graph, int namespace_index, const char *value, uint32 
 	identifier->first_link = NO_INDEX;
 	identifier->first_label = NO_INDEX;
 	identifier->state = graph_is_blocked(graph->settings, namespace_index, value, length,
-										 graph_value_hash(value, length)) ?
-		IDENTIFIER_BLOCKED : IDENTIFIER_USABLE;
+										 graph_value_hash(value, length))
+		? IDENTIFIER_BLOCKED
+		: IDENTIFIER_USABLE;
 	graph->identifier_count++;
 	return position;
 }

@@ -64,7 +64,7 @@ typedef struct GraphIdentifier
 	bool		in_region:1;	/* of the replay under way */
 	bool		visited:1;
 	bool		is_touched:1;	/* by a record that changes */
-	bool		heads_gained:1;	/* links to it came to count heads */
+	bool		heads_gained:1; /* links to it came to count heads */
 	bool		heads_lost:1;
 } GraphIdentifier;
 

@@ -65,9 +65,7 @@ intake_value(Intake *intake, int namespace_index, const char *value, size_t leng
 
 	if (length == 0)
 		return;
-	valid = intake->cache != NULL ?
-		cdp_normalize_cached(intake->cache, normalizer, value, length, &intake->buffer) :
-		cdp_normalize(normalizer, value, length, &intake->buffer);
+	valid = intake->cache != NULL ? cdp_normalize_cached(intake->cache, normalizer, value, length, &intake->buffer) : cdp_normalize(normalizer, value, length, &intake->buffer);
 	if (!valid || !graph_value_is_valid(graph->settings, namespace_index, intake->buffer.data, intake->buffer.len))
 	{
 		graph->counts.identifiers_dropped++;
@@ -319,7 +317,8 @@ intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has
 						   "  (SELECT i.profile_id FROM unnest($7, $8) WITH ORDINALITY AS u(namespace_id, value, position)"
 						   "   JOIN cdp_data.identifier AS i ON i.namespace_id OPERATOR(pg_catalog.=) u.namespace_id AND i.value OPERATOR(pg_catalog.=) u.value"
 						   "   ORDER BY u.position USING OPERATOR(pg_catalog.<) LIMIT 1),"
-						   "  pg_catalog.clock_timestamp())", 8, types);
+						   "  pg_catalog.clock_timestamp())",
+						   8, types);
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 		SPI_keepplan(plan);
@@ -377,7 +376,8 @@ intake_clear_rejections(Graph *graph, const char *source)
 			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 		SPI_keepplan(any_plan);
 		plan = SPI_prepare("DELETE FROM cdp_data.rejected_record AS r"
-						   " WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) ANY ($2)", 2, types);
+						   " WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) ANY ($2)",
+						   2, types);
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 		SPI_keepplan(plan);

@@ -85,6 +85,7 @@ static void
 fill_identifier(Graph *graph, uint32 position, TupleTableSlot *slot)
 {
 	GraphIdentifier *identifier = &graph->identifiers[position];
+	char		previous = identifier->old_state;
 
 	identifier->id = DatumGetInt64(slot->tts_values[IDENTIFIER_ID]);
 	identifier->old_profile = DatumGetInt64(slot->tts_values[IDENTIFIER_PROFILE_ID]);
@@ -92,10 +93,11 @@ fill_identifier(Graph *graph, uint32 position, TupleTableSlot *slot)
 
 	/*
 	 * What is blocked follows from the settings, what is shared from the
-	 * evidence; until the evidence changes it is what was stored.
+	 * evidence; until the evidence changes it is what was stored.  A row that
+	 * is read again says nothing against what the evidence said meanwhile.
 	 */
-	if (identifier->state != IDENTIFIER_BLOCKED && identifier->old_state == IDENTIFIER_SHARED)
-		identifier->state = IDENTIFIER_SHARED;
+	if (identifier->state != IDENTIFIER_BLOCKED && (previous == '\0' || identifier->state == previous))
+		identifier->state = identifier->old_state == IDENTIFIER_SHARED ? IDENTIFIER_SHARED : IDENTIFIER_USABLE;
 	graph_register_id(graph, position);
 }
 

@@ -126,7 +126,8 @@ lock_profiles(Graph *graph, int64 *profile_ids, uint32 count)
 
 		plan = SPI_prepare("SELECT p.profile_id FROM cdp_data.profile AS p"
 						   " WHERE p.profile_id OPERATOR(pg_catalog.=) ANY ($1)"
-						   " ORDER BY p.profile_id USING OPERATOR(pg_catalog.<) FOR UPDATE", 1, types);
+						   " ORDER BY p.profile_id USING OPERATOR(pg_catalog.<) FOR UPDATE",
+						   1, types);
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 		SPI_keepplan(plan);

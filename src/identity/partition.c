@@ -91,7 +91,7 @@ sortable(const Graph *graph, uint32 position)
 {
 	const GraphLink *link = &graph->links[position];
 	const GraphNamespace *namespaces = graph->settings->namespaces;
-	SortableLink result = {.stronger = -1,.weaker = -1,.time = 0,.link = position};
+	SortableLink result = {.stronger = -1, .weaker = -1, .time = 0, .link = position};
 
 	if (!link->must)
 	{
@@ -590,7 +590,7 @@ partition_update(Graph *graph)
 	if (from_scratch)
 	{
 		uint32	   *nodes = MemoryContextAllocHuge(graph->context,
-												   mul_size(sizeof(uint32), graph->identifier_count + 1));
+											   mul_size(sizeof(uint32), graph->identifier_count + 1));
 
 		for (uint32 i = 0; i < graph->identifier_count; i++)
 		{
@@ -628,8 +628,7 @@ partition_update(Graph *graph)
 
 		if (!graph_link_active(graph, link))
 			continue;
-		link->state = graph->identifiers[link->end[0]].component == graph->identifiers[link->end[1]].component ?
-			LINK_JOINED : LINK_REFUSED;
+		link->state = graph->identifiers[link->end[0]].component == graph->identifiers[link->end[1]].component ? LINK_JOINED : LINK_REFUSED;
 		if (link->state == LINK_REFUSED && link->old_state != LINK_REFUSED && link->records > 0)
 			graph->counts.refusals++;
 	}

@@ -329,8 +329,7 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 		{
 			assign_id(graph, part->first);
 			/* A check needs an id that differs from all others, and may not take one. */
-			profile_id = graph->read_only ? -1 - (int64) i :
-				nextval_internal(graph->relations->profile_id_sequence, true);
+			profile_id = graph->read_only ? -1 - (int64) i : nextval_internal(graph->relations->profile_id_sequence, true);
 			position = graph_find_profile(graph, profile_id, true);
 			graph->profiles[position].anchor = graph->identifiers[part->first].id;
 			graph->profiles[position].state = PROFILE_LIVE;
@@ -419,8 +418,7 @@ relabel_profiles(Graph *graph)
 	{
 		GraphIdentifier *identifier = &graph->identifiers[i];
 
-		identifier->new_profile = identifier->component == NO_INDEX ?
-			identifier->old_profile : parts[part_of[identifier->component]].profile_id;
+		identifier->new_profile = identifier->component == NO_INDEX ? identifier->old_profile : parts[part_of[identifier->component]].profile_id;
 	}
 
 	/* What left an old id: with its home it merged into another one, else it split off. */
@@ -430,7 +428,8 @@ relabel_profiles(Graph *graph)
 		uint32		profile = graph_find_profile(graph, moves[i].old_profile, false);
 
 		for (run = i; run < move_count && moves[run].old_profile == moves[i].old_profile &&
-			 moves[run].part == moves[i].part; run++)
+			 moves[run].part == moves[i].part;
+			 run++)
 			;
 		if (parts[part].profile_id == moves[i].old_profile)
 			continue;

@@ -150,9 +150,7 @@ graph_relations(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the storage of cdp has version %d, but this library needs version %d", version, CDP_STORAGE_VERSION),
-				 version < CDP_STORAGE_VERSION ?
-				 errhint("Run SELECT cdp.setup() to migrate it.") :
-				 errhint("Install the newer package of cdp and run ALTER EXTENSION cdp UPDATE.")));
+				 version < CDP_STORAGE_VERSION ? errhint("Run SELECT cdp.setup() to migrate it.") : errhint("Install the newer package of cdp and run ALTER EXTENSION cdp UPDATE.")));
 	}
 
 	relations_valid = false;

@@ -133,9 +133,7 @@ check_columns(Stitch *stitch, CdpQuery *query)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"observed_at\" has type %s, not timestamp with time zone", format_type_be(type)),
-				 type == TIMESTAMPOID || type == DATEOID ?
-				 errhint("Say in which zone it is: modified AT TIME ZONE 'UTC' AS observed_at.") :
-				 errhint("Cast it: modified::timestamptz AS observed_at.")));
+				 type == TIMESTAMPOID || type == DATEOID ? errhint("Say in which zone it is: modified AT TIME ZONE 'UTC' AS observed_at.") : errhint("Cast it: modified::timestamptz AS observed_at.")));
 	}
 }
 

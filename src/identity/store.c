@@ -57,81 +57,82 @@ typedef struct Writer
 static Statement insert_identifier = {
 	"INSERT INTO cdp_data.identifier (id, profile_id, created_at, namespace_id, state, value)"
 	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-	6, {INT8OID, INT8OID, TIMESTAMPTZOID, INT2OID, CHAROID, TEXTOID}
-};
+	6,
+	{INT8OID, INT8OID, TIMESTAMPTZOID, INT2OID, CHAROID, TEXTOID}};
 
 static Statement update_identifier = {
 	"UPDATE cdp_data.identifier AS i SET profile_id = n.profile_id, state = n.state"
 	" FROM unnest($1, $2, $3) AS n(id, profile_id, state) WHERE i.id OPERATOR(pg_catalog.=) n.id",
-	3, {INT8OID, INT8OID, CHAROID}
-};
+	3,
+	{INT8OID, INT8OID, CHAROID}};
 
 static Statement insert_history = {
 	"INSERT INTO cdp_data.identifier_history (identifier_id, until, old_profile_id)"
 	" SELECT * FROM unnest($1, $2, $3) ON CONFLICT DO NOTHING",
-	3, {INT8OID, TIMESTAMPTZOID, INT8OID}, true
-};
+	3,
+	{INT8OID, TIMESTAMPTZOID, INT8OID},
+	true};
 
 static Statement insert_record = {
 	"INSERT INTO cdp_data.record (observed_at, first_seen, hub, source, record_key, ids)"
 	" SELECT n.observed_at, n.first_seen, n.hub, n.source, n.record_key, n.ids::bigint[]"
 	" FROM unnest($1, $2, $3, $4, $5, $6) AS n(observed_at, first_seen, hub, source, record_key, ids)"
 	" ON CONFLICT DO NOTHING",
-	6, {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, TEXTOID}
-};
+	6,
+	{TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, TEXTOID}};
 
 static Statement update_record = {
 	"UPDATE cdp_data.record AS r SET observed_at = n.observed_at, first_seen = n.first_seen, hub = n.hub,"
 	" ids = n.ids::bigint[]"
 	" FROM unnest($1, $2, $3, $4, $5, $6) AS n(observed_at, first_seen, hub, source, record_key, ids)"
 	" WHERE r.source OPERATOR(pg_catalog.=) n.source AND r.record_key OPERATOR(pg_catalog.=) n.record_key",
-	6, {TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, TEXTOID}
-};
+	6,
+	{TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID, TEXTOID}};
 
 static Statement delete_record = {
 	"DELETE FROM cdp_data.record AS r USING unnest($1, $2) AS n(source, record_key)"
 	" WHERE r.source OPERATOR(pg_catalog.=) n.source AND r.record_key OPERATOR(pg_catalog.=) n.record_key",
-	2, {TEXTOID, TEXTOID}
-};
+	2,
+	{TEXTOID, TEXTOID}};
 
 static Statement insert_link = {
 	"INSERT INTO cdp_data.link (a, b, first_seen, last_seen, records, head_records, state)"
 	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-	7, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, CHAROID}
-};
+	7,
+	{INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, CHAROID}};
 
 static Statement update_link = {
 	"UPDATE cdp_data.link AS l SET first_seen = n.first_seen, last_seen = n.last_seen, records = n.records,"
 	" head_records = n.head_records, state = n.state"
 	" FROM unnest($1, $2, $3, $4, $5, $6, $7) AS n(a, b, first_seen, last_seen, records, head_records, state)"
 	" WHERE l.a OPERATOR(pg_catalog.=) n.a AND l.b OPERATOR(pg_catalog.=) n.b",
-	7, {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, CHAROID}
-};
+	7,
+	{INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, CHAROID}};
 
 static Statement delete_link = {
 	"DELETE FROM cdp_data.link AS l USING unnest($1, $2) AS n(a, b)"
 	" WHERE l.a OPERATOR(pg_catalog.=) n.a AND l.b OPERATOR(pg_catalog.=) n.b",
-	2, {INT8OID, INT8OID}
-};
+	2,
+	{INT8OID, INT8OID}};
 
 static Statement insert_profile = {
 	"INSERT INTO cdp_data.profile (profile_id, anchor, changed_at, state)"
 	" SELECT * FROM unnest($1, $2, $3, $4)",
-	4, {INT8OID, INT8OID, TIMESTAMPTZOID, CHAROID}
-};
+	4,
+	{INT8OID, INT8OID, TIMESTAMPTZOID, CHAROID}};
 
 static Statement update_profile = {
 	"UPDATE cdp_data.profile AS p SET anchor = n.anchor, changed_at = n.changed_at, state = n.state"
 	" FROM unnest($1, $2, $3, $4) AS n(profile_id, anchor, changed_at, state)"
 	" WHERE p.profile_id OPERATOR(pg_catalog.=) n.profile_id",
-	4, {INT8OID, INT8OID, TIMESTAMPTZOID, CHAROID}
-};
+	4,
+	{INT8OID, INT8OID, TIMESTAMPTZOID, CHAROID}};
 
 static Statement insert_change = {
 	"INSERT INTO cdp_data.identity_change (changed_at, kind, profile_id, other_profile_id, identifiers, cause)"
 	" SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
-	6, {TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, INT8OID, TEXTOID}
-};
+	6,
+	{TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, INT8OID, TEXTOID}};
 
 static const struct
 {
@@ -343,8 +344,7 @@ store_identifiers(Graph *graph, bool bulk)
 				TimestampTzGetDatum(graph->now),
 				Int16GetDatum(graph->settings->namespaces[identifier->namespace_index].namespace_id),
 				CharGetDatum(identifier->state),
-				text_datum(&insert, identifier->value, identifier->length)
-			};
+				text_datum(&insert, identifier->value, identifier->length)};
 
 			writer_row(&insert, row);
 			continue;
@@ -354,8 +354,7 @@ store_identifiers(Graph *graph, bool bulk)
 			Datum		row[] = {
 				Int64GetDatum(identifier->id),
 				Int64GetDatum(identifier->new_profile),
-				CharGetDatum(identifier->state)
-			};
+				CharGetDatum(identifier->state)};
 
 			writer_row(&update, row);
 		}
@@ -364,8 +363,7 @@ store_identifiers(Graph *graph, bool bulk)
 			Datum		row[] = {
 				Int64GetDatum(identifier->id),
 				TimestampTzGetDatum(graph->now),
-				Int64GetDatum(identifier->old_profile)
-			};
+				Int64GetDatum(identifier->old_profile)};
 
 			writer_row(&history, row);
 		}
@@ -392,8 +390,7 @@ record_row(Graph *graph, Writer *writer, const GraphRecord *record)
 			elements[i] = Int64GetDatum(sorted[i]);
 		array = construct_array(elements, record->id_count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 		/* A statement's parameter cannot be an array of arrays; there the ids travel as text. */
-		ids = writer->bulk != NULL ? PointerGetDatum(array) :
-			PointerGetDatum(ids_as_text(array));
+		ids = writer->bulk != NULL ? PointerGetDatum(array) : PointerGetDatum(ids_as_text(array));
 	}
 	row[0] = TimestampTzGetDatum(record->observed_at);
 	row[1] = TimestampTzGetDatum(record->first_seen);
@@ -420,8 +417,7 @@ store_records(Graph *graph, bool bulk)
 		{
 			Datum		row[] = {
 				text_datum(&delete, record->source, strlen(record->source)),
-				text_datum(&delete, record->key, record->key_length)
-			};
+				text_datum(&delete, record->key, record->key_length)};
 
 			writer_row(&delete, row);
 		}
@@ -445,7 +441,7 @@ store_links(Graph *graph, bool bulk)
 	for (uint32 i = 0; i < graph->changed_link_count; i++)
 	{
 		GraphLink  *link = &graph->links[graph->changed_links[i]];
-		Datum		row[7];
+		Datum		row[7] = {0};
 
 		if (link->records == 0)
 		{
@@ -492,8 +488,7 @@ store_profiles(Graph *graph, bool bulk)
 			Int64GetDatum(profile->profile_id),
 			Int64GetDatum(profile->anchor),
 			TimestampTzGetDatum(graph->now),
-			CharGetDatum(profile->state)
-		};
+			CharGetDatum(profile->state)};
 
 		if (profile->is_changed)
 			writer_row(profile->old_state == '\0' ? &insert : &update, row);
@@ -517,8 +512,7 @@ store_identity_changes(Graph *graph)
 			Int64GetDatum(change->profile_id),
 			Int64GetDatum(change->other_profile_id),
 			Int64GetDatum(change->identifiers),
-			text_datum(&insert, graph->cause, strlen(graph->cause))
-		};
+			text_datum(&insert, graph->cause, strlen(graph->cause))};
 
 		writer_row(&insert, row);
 	}
