@@ -122,9 +122,9 @@ BEGIN
         -- where no id, anchor or state changed there is nothing to look at
         IF (after.profile, after.profile_id, after.anchor, after.profile_state)
            IS DISTINCT FROM (before.profile, before.profile_id, before.anchor, before.profile_state) THEN
-            -- a label makes identifiers that nobody has seen before in a change of its own
+            -- a queued replay is a change of its own, and so are identifiers that a label makes
             problem := id_problem(e, r.component, before, after, ever,
-                                  exact AND check_every = 1
+                                  exact AND check_every = 1 AND max_replay IS NULL
                                   AND NOT (operation->>'do' = 'label'
                                            AND (before.id[(operation->>'a')::integer] IS NULL
                                                 OR before.id[(operation->>'b')::integer] IS NULL)));
