@@ -32,6 +32,7 @@ DECLARE
     after stored;
     rebuilt stored;
     settled record;
+    checking boolean;
     ever bigint[] := '{}';
     known integer[] := '{}';
     r answer;
@@ -113,23 +114,27 @@ BEGIN
         problem := settled.problem;
         EXIT WHEN problem IS NOT NULL;
 
-        CONTINUE WHEN step % check_every <> 0 AND step < cardinality(operations);
-
         after := read_stored(e);
-        r := compute(e);
-        problem := difference(e, r, after, coalesce(known, '{}'));
-        EXIT WHEN problem IS NOT NULL;
+        checking := step % check_every = 0 OR step = cardinality(operations);
+        IF checking THEN
+            r := compute(e);
+            problem := difference(e, r, after, coalesce(known, '{}'));
+            EXIT WHEN problem IS NOT NULL;
+        END IF;
         -- where no id, anchor or state changed there is nothing to look at
         IF (after.profile, after.profile_id, after.anchor, after.profile_state)
            IS DISTINCT FROM (before.profile, before.profile_id, before.anchor, before.profile_state) THEN
             -- a queued replay is a change of its own, and so are identifiers that a label makes
             problem := id_problem(e, r.component, before, after, ever,
-                                  exact AND check_every = 1 AND max_replay IS NULL
+                                  exact AND checking AND max_replay IS NULL
                                   AND NOT (operation->>'do' = 'label'
                                            AND (before.id[(operation->>'a')::integer] IS NULL
                                                 OR before.id[(operation->>'b')::integer] IS NULL)));
             EXIT WHEN problem IS NOT NULL;
+            ever := array(SELECT DISTINCT unnest(ever || after.profile_id));
         END IF;
+        before := after;
+        CONTINUE WHEN NOT checking;
         IF operation->>'do' = 'identify' AND NOT applied.must_fail AND max_replay IS NULL
            AND result::bigint IS DISTINCT FROM
                after.profile[(SELECT r.hubs[find_record(e, operation->>'source', operation->>'key')])] THEN
@@ -146,7 +151,6 @@ BEGIN
         EXIT WHEN problem IS NOT NULL;
         SELECT string_agg(c::text, ', ') INTO problem FROM cdp.check_identities() c;
         EXIT WHEN problem IS NOT NULL;
-        ever := array(SELECT DISTINCT unnest(ever || after.profile_id));
 
         IF step % rebuild_every = 0 OR step = cardinality(operations) THEN
             script := script || 'SELECT cdp.rebuild_identities()'::text;
@@ -162,7 +166,6 @@ BEGIN
                 RETURN;
             END IF;
         END IF;
-        before := after;
     END LOOP;
     final := e;
     outcome := after;
