@@ -437,23 +437,11 @@ $remove$;
 COMMENT ON FUNCTION cdp.remove_label(text, text, text, text) IS
 'Removes the must-link or cannot-link between two identifiers; false when there is none.';
 
-CREATE FUNCTION cdp.matching_identifiers(namespace text, value text, pattern text) RETURNS bigint[]
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $matching$
-#variable_conflict use_column
-BEGIN
-    -- A value is looked up in each namespace by its index; a pattern needs a scan.
-    IF $2 IS NOT NULL THEN
-        RETURN ARRAY(SELECT i.id FROM cdp_data.namespace AS n JOIN cdp_data.identifier AS i ON i.namespace_id = n.namespace_id AND i.value = $2
-                     WHERE $1 IS NULL OR n.name = $1);
-    END IF;
-    RETURN ARRAY(SELECT i.id FROM cdp_data.namespace AS n JOIN cdp_data.identifier AS i ON i.namespace_id = n.namespace_id
-                 WHERE ($1 IS NULL OR n.name = $1) AND i.value ~ $3);
-END
-$matching$;
-COMMENT ON FUNCTION cdp.matching_identifiers(text, text, text) IS
-'The keys of the stored identifiers that a block with this value or pattern concerns.';
+CREATE FUNCTION cdp.reevaluate_blocked(value text) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cdp_reevaluate_blocked';
+COMMENT ON FUNCTION cdp.reevaluate_blocked(text) IS
+'Brings the stored identifiers with this value (NULL: all of them) to what is blocked now; returns how many became blocked or ceased to be so.';
 
 CREATE FUNCTION cdp.block_identifier(namespace text, value text DEFAULT NULL, reason text DEFAULT NULL, pattern text DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -462,7 +450,6 @@ AS $block$
 #variable_conflict use_column
 DECLARE
     blocked_value text := $2;
-    concerned bigint[];
 BEGIN
     PERFORM cdp.require_storage();
     IF pg_catalog.num_nonnulls($2, $4) <> 1 THEN
@@ -486,13 +473,11 @@ BEGIN
     INSERT INTO cdp_data.blocked_identifier AS b (namespace, value, pattern, reason)
     VALUES ($1, blocked_value, $4, $3)
     ON CONFLICT (namespace, value, pattern) DO UPDATE SET reason = COALESCE(EXCLUDED.reason, b.reason);
-    concerned := cdp.matching_identifiers($1, blocked_value, $4);
-    PERFORM cdp.reevaluate_identifiers(concerned, 'block_identifier');
-    RETURN pg_catalog.cardinality(concerned);
+    RETURN cdp.reevaluate_blocked(blocked_value);
 END
 $block$;
 COMMENT ON FUNCTION cdp.block_identifier(text, text, text, text) IS
-'From now on a value, or all values that match a pattern (regular expression), of a namespace (NULL: every one) link nobody.  Whoever they joined is taken apart.  Returns how many stored identifiers it concerns.';
+'From now on a value, or all values that match a pattern (regular expression), of a namespace (NULL: every one) link nobody.  Whoever they joined is taken apart.  Returns how many stored identifiers became blocked.';
 
 CREATE FUNCTION cdp.unblock_identifier(namespace text, value text DEFAULT NULL, pattern text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -513,7 +498,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    PERFORM cdp.reevaluate_identifiers(cdp.matching_identifiers($1, blocked_value, $3), 'unblock_identifier');
+    PERFORM cdp.reevaluate_blocked(blocked_value);
     RETURN true;
 END
 $unblock$;

@@ -321,6 +321,7 @@ extern StorageScan *graph_scan(Graph *graph, int which);
 extern void load_stored_ids(Graph *graph);
 extern uint32 load_identifier_by_id(Graph *graph, int64 id);
 extern bool load_identifier_by_value(Graph *graph, uint32 identifier);
+extern bool load_if_block_flips(Graph *graph, TupleTableSlot *slot);
 extern bool load_record(Graph *graph, uint32 record);
 extern bool load_source_exists(Graph *graph, const char *source);
 extern void load_records_of_hub(Graph *graph, uint32 hub, uint32 containing);

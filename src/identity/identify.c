@@ -5,6 +5,8 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -25,6 +27,7 @@ PG_FUNCTION_INFO_V1(cdp_resolve);
 PG_FUNCTION_INFO_V1(cdp_lock_identities);
 PG_FUNCTION_INFO_V1(cdp_ensure_identifier);
 PG_FUNCTION_INFO_V1(cdp_reevaluate_identifiers);
+PG_FUNCTION_INFO_V1(cdp_reevaluate_blocked);
 
 static void
 take_json_scalar(Intake *intake, int namespace_index, const char *name, const JsonbValue *value)
@@ -277,15 +280,51 @@ cdp_resolve(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(profile_id);
 }
 
+/* A digest of the labels that a snapshot shows. */
+static uint64
+label_digest(Relation labels, Snapshot snapshot)
+{
+	TableScanDesc scan = table_beginscan(labels, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(labels, NULL);
+	uint64		digest = 0;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		is_null;
+
+		digest += (uint64) DatumGetInt64(slot_getattr(slot, 1, &is_null)) * UINT64CONST(0x9e3779b97f4a7c15) + 1;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	return digest;
+}
+
 /*
  * cdp.lock_identities() returns void
  *
  * Makes the transaction the only writer of the identity graph until its end.
+ *
+ * Errors: a serialization failure when the transaction's snapshot is older
+ * than the labels, which statements of the caller are about to look at.
  */
 Datum
 cdp_lock_identities(PG_FUNCTION_ARGS)
 {
 	graph_begin_writing(ShareRowExclusiveLock);
+	if (IsolationUsesXactSnapshot())
+	{
+		Relation	labels = table_open(graph_relations()->label, AccessShareLock);
+		Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+		uint64		digest = label_digest(labels, latest);
+
+		UnregisterSnapshot(latest);
+		if (digest != label_digest(labels, GetActiveSnapshot()))
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent changes of labels"),
+					 errhint("Retry the transaction.")));
+		table_close(labels, AccessShareLock);
+	}
 	PG_RETURN_VOID();
 }
 
@@ -360,4 +399,57 @@ cdp_reevaluate_identifiers(PG_FUNCTION_ARGS)
 	graph_apply(graph);
 	graph_finish(graph);
 	PG_RETURN_VOID();
+}
+
+/*
+ * cdp.reevaluate_blocked(value text) returns bigint
+ *
+ * Brings stored identifiers to what is blocked now: those with the given
+ * value, in every namespace, or all of them when it is NULL.  Returns how many
+ * became blocked or ceased to be so.
+ */
+Datum
+cdp_reevaluate_blocked(PG_FUNCTION_ARGS)
+{
+	const GraphSettings *settings;
+	Graph	   *graph;
+	int64		count = 0;
+
+	graph_begin_writing(ShareRowExclusiveLock);
+	settings = graph_settings();
+	graph = graph_create(settings, true, "blocked identifiers");
+	if (PG_ARGISNULL(0))
+	{
+		/* Only those that flip are brought in, so that memory follows their number. */
+		TableScanDesc scan = table_beginscan(graph->identifier_relation, graph->snapshot, 0, NULL);
+		TupleTableSlot *slot = table_slot_create(graph->identifier_relation, NULL);
+
+		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		{
+			CHECK_FOR_INTERRUPTS();
+			slot_getallattrs(slot);
+			if (load_if_block_flips(graph, slot))
+				count++;
+		}
+		ExecDropSingleTupleTableSlot(slot);
+		table_endscan(scan);
+	}
+	else
+	{
+		text	   *value = PG_GETARG_TEXT_PP(0);
+
+		for (int i = 0; i < settings->namespace_count; i++)
+		{
+			StorageScan *scan = graph_scan(graph, SCAN_IDENTIFIER_BY_VALUE);
+
+			scan_value(scan, settings->namespaces[i].namespace_id, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+			while (scan_next(scan))
+				if (load_if_block_flips(graph, scan->slot))
+					count++;
+		}
+	}
+	if (count > 0)
+		graph_apply(graph);
+	graph_finish(graph);
+	PG_RETURN_INT64(count);
 }

@@ -141,6 +141,25 @@ load_identifier_by_value(Graph *graph, uint32 position)
 	return found;
 }
 
+/*
+ * Takes a stored identifier in when what the settings block says otherwise
+ * than its state; returns whether it did.
+ */
+bool
+load_if_block_flips(Graph *graph, TupleTableSlot *slot)
+{
+	text	   *value = DatumGetTextPP(slot->tts_values[IDENTIFIER_VALUE]);
+	int			namespace_index = namespace_index_of(graph, DatumGetInt16(slot->tts_values[IDENTIFIER_NAMESPACE_ID]));
+	bool		was_blocked = DatumGetChar(slot->tts_values[IDENTIFIER_STATE]) == IDENTIFIER_BLOCKED;
+	bool		is_blocked = graph_is_blocked(graph->settings, namespace_index, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
+											  graph_value_hash(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+
+	if (was_blocked == is_blocked)
+		return false;
+	(void) take_identifier(graph, slot);
+	return true;
+}
+
 /* Looks up all identifiers that are in memory only. */
 void
 load_stored_ids(Graph *graph)

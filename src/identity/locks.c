@@ -14,7 +14,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/array.h"
@@ -22,6 +21,7 @@
 #include "cdp.h"
 #include "identity/graph.h"
 #include "identity/tables.h"
+#include "statement.h"
 
 /* Users' own advisory locks are of class 1 and 2. */
 #define LOCK_CLASS_RECORD		0xCD01
@@ -106,6 +106,7 @@ void
 lock_profiles(Graph *graph, int64 *profile_ids, uint32 count)
 {
 	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8ARRAYOID};
 	Datum	   *datums;
 	Datum		argument;
 	uint32		distinct = 0;
@@ -120,18 +121,9 @@ lock_profiles(Graph *graph, int64 *profile_ids, uint32 count)
 	argument = PointerGetDatum(construct_array(datums, distinct, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 
 	SPI_connect();
-	if (plan == NULL)
-	{
-		Oid			types[] = {INT8ARRAYOID};
-
-		plan = SPI_prepare("SELECT p.profile_id FROM cdp_data.profile AS p"
-						   " WHERE p.profile_id OPERATOR(pg_catalog.=) ANY ($1)"
-						   " ORDER BY p.profile_id USING OPERATOR(pg_catalog.<) FOR UPDATE",
-						   1, types);
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-	}
+	cdp_statement(&plan, "SELECT p.profile_id FROM cdp_data.profile AS p"
+				  " WHERE p.profile_id OPERATOR(pg_catalog.=) ANY ($1)"
+				  " ORDER BY p.profile_id USING OPERATOR(pg_catalog.<) FOR UPDATE", 1, types);
 	if (SPI_execute_plan(plan, &argument, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not lock profiles");
 	if (SPI_processed != distinct)

@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -22,6 +21,7 @@
 #include "cdp.h"
 #include "identity/bulk.h"
 #include "identity/graph.h"
+#include "statement.h"
 
 /* From this many new records on, indexes may be built afterwards. */
 #define BULK_RECORDS		20000
@@ -188,23 +188,14 @@ writer_flush(Writer *writer)
 {
 	Statement  *statement = writer->statement;
 	Datum		arguments[STATEMENT_COLUMNS];
+	Oid			arrays[STATEMENT_COLUMNS];
 	int			result;
 
 	if (writer->rows == 0)
 		return;
-	if (statement->plan == NULL)
-	{
-		Oid			arrays[STATEMENT_COLUMNS];
-		SPIPlanPtr	plan;
-
-		for (int i = 0; i < statement->column_count; i++)
-			arrays[i] = element_types[element_type(statement->types[i])].array;
-		plan = SPI_prepare(statement->sql, statement->column_count, arrays);
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-		statement->plan = plan;
-	}
+	for (int i = 0; i < statement->column_count; i++)
+		arrays[i] = element_types[element_type(statement->types[i])].array;
+	cdp_statement(&statement->plan, statement->sql, statement->column_count, arrays);
 	for (int i = 0; i < statement->column_count; i++)
 	{
 		int			type = element_type(statement->types[i]);
