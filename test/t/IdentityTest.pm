@@ -64,16 +64,17 @@ sub fingerprint
 {
 	my ($node, $database) = @_;
 	return $node->safe_psql($database, <<'SQL');
-SELECT count(*) || ' ' || md5(coalesce(string_agg(people, E'\n' ORDER BY people COLLATE "C"), ''))
+SELECT 'people ' || count(*) || ' ' || md5(coalesce(string_agg(people, E'\n' ORDER BY people COLLATE "C"), ''))
 FROM (SELECT string_agg(namespace || ':' || value || ':' || state, ' ' ORDER BY namespace COLLATE "C", value COLLATE "C") AS people
       FROM cdp.identifiers GROUP BY profile_id) p
 UNION ALL
-SELECT count(*) || ' ' || md5(coalesce(string_agg(pair, E'\n' ORDER BY pair COLLATE "C"), ''))
+SELECT 'links ' || count(*) || ' ' || md5(coalesce(string_agg(pair, E'\n' ORDER BY pair COLLATE "C"), ''))
 FROM (SELECT concat_ws(' ', x.namespace, x.value, y.namespace, y.value, l.first_seen, l.last_seen, l.records, l.head_records, l.state) AS pair
       FROM cdp_data.link l JOIN cdp.identifiers x ON x.identifier_id = l.a JOIN cdp.identifiers y ON y.identifier_id = l.b) l
 UNION ALL
-SELECT count(*) || ' ' || md5(coalesce(string_agg(r, E'\n' ORDER BY r COLLATE "C"), ''))
+SELECT 'records ' || count(*) || ' ' || md5(coalesce(string_agg(r, E'\n' ORDER BY r COLLATE "C"), ''))
 FROM (SELECT concat_ws(' ', source, record_key, observed_at, first_seen) AS r FROM cdp_data.record) r
+ORDER BY 1
 SQL
 }
 
@@ -82,12 +83,13 @@ sub ids
 {
 	my ($node, $database) = @_;
 	return $node->safe_psql($database, <<'SQL');
-SELECT count(*) || ' ' || md5(coalesce(string_agg(identifier_id || ' ' || profile_id, E'\n' ORDER BY identifier_id), ''))
+SELECT 'identifiers ' || count(*) || ' ' || md5(coalesce(string_agg(identifier_id || ' ' || profile_id, E'\n' ORDER BY identifier_id), ''))
 FROM cdp.identifiers
 UNION ALL
-SELECT count(*) || ' ' || md5(coalesce(string_agg(p::text, E'\n' ORDER BY profile_id), '')) FROM cdp_data.profile p
+SELECT 'profiles ' || count(*) || ' ' || md5(coalesce(string_agg(p::text, E'\n' ORDER BY profile_id), '')) FROM cdp_data.profile p
 UNION ALL
-SELECT count(*) || ' ' || md5(coalesce(string_agg(h::text, E'\n' ORDER BY identifier_id, until), '')) FROM cdp_data.identifier_history h
+SELECT 'history ' || count(*) || ' ' || md5(coalesce(string_agg(h::text, E'\n' ORDER BY identifier_id, until), '')) FROM cdp_data.identifier_history h
+ORDER BY 1
 SQL
 }
 

@@ -44,26 +44,25 @@ for my $share (0.1, 0.5, 0.9)
 		"SELECT pid FROM pg_stat_activity WHERE query LIKE '%cdp.stitch(%' AND state = 'active' AND pid <> pg_backend_pid()");
 	if ($share == 0.5)
 	{
-		$node->kill9;			# the postmaster; its children follow
-	}
-	elsif ($pid ne '')
-	{
-		kill 'KILL', $pid;		# the session; the postmaster restarts all
-	}
-	eval { $client->finish; };
-	if ($share == 0.5)
-	{
+		# The postmaster and the session; the other children see it go.
+		my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
+		my @children = grep { /^\d+$/ } split /\s+/, `ps -o pid= --ppid $postmaster`;
+		$node->kill9;
 		kill 'KILL', $pid if $pid ne '';
-		my $started = 0;
-		for (1 .. 60)
+		for (1 .. 600)
 		{
-			$started = $node->start(fail_ok => 1);
-			last if $started;
-			sleep 1;
+			# zombies do not count
+			last unless grep { `ps -o stat= -p $_` =~ /^[^Z\s]/ } $postmaster, @children;
+			select(undef, undef, undef, 0.1);
 		}
+		eval { $client->finish; };
+		$node->start;
 	}
 	else
 	{
+		# The session; the postmaster restarts all others.
+		kill 'KILL', $pid if $pid ne '';
+		eval { $client->finish; };
 		$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
 	}
 	next if $pid eq '';

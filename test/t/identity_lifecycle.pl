@@ -51,7 +51,8 @@ SAVEPOINT s;
 SELECT cdp.identify('{"crm_id": "gone", "email": "gone@example.org"}', 'web', '1', '2024-01-01') IS NOT NULL;
 ROLLBACK TO s;
 SELECT cdp.resolve('crm_id', 'gone') IS NULL;
-SELECT cdp.identify('{"crm_id": "stays", "email": "gone@example.org"}', 'web', '1', '2024-01-01') = cdp.resolve('email', 'gone@example.org');
+SELECT cdp.identify('{"crm_id": "stays", "email": "gone@example.org"}', 'web', '1', '2024-01-01') AS profile \gset
+SELECT :profile = cdp.resolve('email', 'gone@example.org');
 COMMIT;
 SELECT count(*) FROM cdp.check_identities();
 SQL

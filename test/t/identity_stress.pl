@@ -91,7 +91,7 @@ for my $name (sort keys %scripts)
 
 for my $level ('read committed', 'repeatable read', 'serializable')
 {
-	local $ENV{PGOPTIONS} = "-c default_transaction_isolation='" . $level =~ s/ /\\ /r . "'";
+	local $ENV{PGOPTIONS} = "-c default_transaction_isolation=" . $level =~ s/ /\\ /r;
 	my ($out, $err) = ('', '');
 	IPC::Run::run(
 		[
