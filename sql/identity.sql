@@ -71,9 +71,9 @@ CREATE FUNCTION cdp.create_namespace(
 AS $create$
 #variable_conflict use_column
 DECLARE
-    existing cdp.namespaces;
+    existing record;         -- a row type would be looked up before the error about missing storage
 BEGIN
-    PERFORM cdp.require_storage();
+    PERFORM cdp.require_admin();
     PERFORM cdp.check_namespace($1, $2, $3, $4, $5, $6, $7, $8, $10);
     LOCK TABLE cdp_data.namespace IN SHARE ROW EXCLUSIVE MODE;
     SELECT n.* INTO existing FROM cdp.namespaces AS n WHERE n.namespace = $1;
@@ -109,7 +109,7 @@ CREATE FUNCTION cdp.set_namespace(
 AS $set$
 #variable_conflict use_column
 DECLARE
-    before cdp_data.namespace;
+    before record;
 BEGIN
     SELECT n.* INTO STRICT before FROM cdp_data.namespace AS n WHERE n.name = $1;
     UPDATE cdp_data.namespace AS n
@@ -140,10 +140,10 @@ CREATE FUNCTION cdp.alter_namespace(
 AS $alter$
 #variable_conflict use_column
 DECLARE
-    n cdp_data.namespace;
+    n record;
     unknown text;
 BEGIN
-    PERFORM cdp.require_storage();
+    PERFORM cdp.require_admin();
     LOCK TABLE cdp_data.namespace IN SHARE ROW EXCLUSIVE MODE;
     SELECT t.* INTO n FROM cdp_data.namespace AS t WHERE t.name = $1;
     IF NOT FOUND THEN
@@ -179,13 +179,14 @@ AS $drop$
 DECLARE
     held bigint;
 BEGIN
-    PERFORM cdp.require_storage();
+    PERFORM cdp.require_admin();
     LOCK TABLE cdp_data.namespace IN SHARE ROW EXCLUSIVE MODE;
     SELECT pg_catalog.count(*) INTO held
     FROM cdp_data.identifier AS i JOIN cdp_data.namespace AS n ON n.namespace_id = i.namespace_id WHERE n.name = drop_namespace.name;
     IF held > 0 THEN
         RAISE dependent_objects_still_exist USING
-            MESSAGE = pg_catalog.format('cannot drop namespace "%s" because %s identifiers belong to it', drop_namespace.name, held);
+            MESSAGE = pg_catalog.format('cannot drop namespace "%s" because %s identifiers belong to it', drop_namespace.name, held),
+                HINT = 'Identifiers are never deleted, so that ids keep their meaning.  A namespace that nothing writes to any more does no harm.';
     END IF;
     DELETE FROM cdp_data.namespace AS n WHERE n.name = drop_namespace.name;
     IF NOT FOUND THEN
@@ -236,10 +237,11 @@ CREATE FUNCTION cdp.resolve_at(namespace text, value text, at timestamptz) RETUR
     SET search_path = pg_catalog, pg_temp
 AS $resolve_at$
 DECLARE
-    found_identifier cdp_data.identifier;
+    found_identifier record;
     normalized text := cdp.normalize_identifier(namespace, value);
     old bigint;
 BEGIN
+    PERFORM cdp.require_storage();
     SELECT i.* INTO found_identifier
     FROM cdp_data.identifier AS i JOIN cdp_data.namespace AS n ON n.namespace_id = i.namespace_id
     WHERE n.name = resolve_at.namespace AND i.value = normalized;
@@ -360,6 +362,7 @@ DECLARE
     other bigint;
     clash record;
 BEGIN
+    PERFORM cdp.require_admin();
     PERFORM cdp.lock_identities();
     one := cdp.ensure_identifier(namespace1, value1);
     other := cdp.ensure_identifier(namespace2, value2);
@@ -421,6 +424,7 @@ DECLARE
     one bigint;
     other bigint;
 BEGIN
+    PERFORM cdp.require_admin();
     PERFORM cdp.lock_identities();
     SELECT i.identifier_id INTO one FROM cdp.identifiers AS i
     WHERE i.namespace = namespace1 AND i.value = cdp.normalize_identifier(namespace1, value1);
@@ -451,7 +455,7 @@ AS $block$
 DECLARE
     blocked_value text := $2;
 BEGIN
-    PERFORM cdp.require_storage();
+    PERFORM cdp.require_admin();
     IF pg_catalog.num_nonnulls($2, $4) <> 1 THEN
         RAISE invalid_parameter_value USING
             MESSAGE = 'either a value or a pattern must be given',
@@ -487,7 +491,7 @@ AS $unblock$
 DECLARE
     blocked_value text := $2;
 BEGIN
-    PERFORM cdp.require_storage();
+    PERFORM cdp.require_admin();
     IF $1 IS NOT NULL AND $2 IS NOT NULL THEN
         blocked_value := COALESCE(cdp.normalize_identifier($1, $2), $2);
     END IF;
@@ -520,6 +524,7 @@ DECLARE
     missing text;
     outcome jsonb;
 BEGIN
+    PERFORM cdp.require_admin();
     IF wanted IS NULL THEN
         RAISE no_data_found USING MESSAGE = pg_catalog.format('profile %s does not exist', $1);
     END IF;
@@ -599,6 +604,8 @@ DECLARE
     end_id bigint;
     start_profile bigint;
     end_profile bigint;
+    start_state text;
+    end_state text;
     frontier bigint[];
     seen bigint[];
     parents jsonb := '{}';
@@ -606,9 +613,9 @@ DECLARE
     path bigint[];
 BEGIN
     PERFORM cdp.require_storage();
-    SELECT i.identifier_id, i.profile_id INTO start_id, start_profile FROM cdp.identifiers AS i
+    SELECT i.identifier_id, i.profile_id, i.state INTO start_id, start_profile, start_state FROM cdp.identifiers AS i
     WHERE i.namespace = $1 AND i.value = cdp.normalize_identifier($1, $2);
-    SELECT i.identifier_id, i.profile_id INTO end_id, end_profile FROM cdp.identifiers AS i
+    SELECT i.identifier_id, i.profile_id, i.state INTO end_id, end_profile, end_state FROM cdp.identifiers AS i
     WHERE i.namespace = $3 AND i.value = cdp.normalize_identifier($3, $4);
     IF start_id IS NULL OR end_id IS NULL THEN
         RAISE no_data_found USING
@@ -618,7 +625,10 @@ BEGIN
     IF start_profile <> end_profile THEN
         RAISE NOTICE USING
             MESSAGE = pg_catalog.format('the identifiers belong to profiles %s and %s', start_profile, end_profile),
-            HINT = pg_catalog.format('SELECT * FROM cdp.explain_refusals(%s) says what keeps profiles apart.', start_profile);
+            HINT = CASE
+                WHEN start_state <> 'usable' THEN pg_catalog.format('The first identifier is %s and so links nobody.', start_state)
+                WHEN end_state <> 'usable' THEN pg_catalog.format('The second identifier is %s and so links nobody.', end_state)
+                ELSE pg_catalog.format('SELECT * FROM cdp.explain_refusals(%s) says what keeps profiles apart.', start_profile) END;
         RETURN;
     END IF;
 
@@ -824,13 +834,18 @@ CREATE FUNCTION cdp.renormalize(namespace text DEFAULT NULL, OUT identifiers_cha
 AS $renormalize$
 #variable_conflict use_column
 DECLARE
-    n cdp_data.namespace;
+    n record;
     i record;
     survivor bigint;
 BEGIN
     identifiers_changed := 0;
     identifiers_invalid := 0;
-    PERFORM cdp.require_storage();
+    PERFORM cdp.require_admin();
+    IF $1 IS NOT NULL AND NOT EXISTS (SELECT FROM cdp_data.namespace AS t WHERE t.name = $1) THEN
+        RAISE undefined_object USING
+            MESSAGE = pg_catalog.format('namespace "%s" does not exist', $1),
+            HINT = 'The view cdp.namespaces lists the namespaces.';
+    END IF;
     LOCK TABLE cdp_data.namespace IN SHARE ROW EXCLUSIVE MODE;
     PERFORM cdp.lock_identities();
     FOR n IN SELECT t.* FROM cdp_data.namespace AS t WHERE $1 IS NULL OR t.name = $1 ORDER BY t.namespace_id LOOP
@@ -861,11 +876,6 @@ BEGIN
         END LOOP;
         UPDATE cdp_data.namespace AS t SET normalizer_version = cdp.normalizer_version(t.normalizer) WHERE t.namespace_id = n.namespace_id;
     END LOOP;
-    IF $1 IS NOT NULL AND n.namespace_id IS NULL THEN
-        RAISE undefined_object USING
-            MESSAGE = pg_catalog.format('namespace "%s" does not exist', $1),
-            HINT = 'The view cdp.namespaces lists the namespaces.';
-    END IF;
     -- A record that comes to hold one identifier only keeps it as its hub.
     UPDATE cdp_data.record AS r SET ids = NULL WHERE pg_catalog.cardinality(r.ids) = 1;
     PERFORM cdp.rebuild_identities();

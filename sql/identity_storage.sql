@@ -327,6 +327,17 @@ BEGIN
     COMMENT ON COLUMN cdp.rejected_records.profile_id IS 'profile of the strongest of them that was known';
     COMMENT ON COLUMN cdp.rejected_records.rejected_at IS 'system time';
 
+    CREATE OR REPLACE VIEW cdp.blocked_identifiers AS
+        SELECT b.blocked_id, b.namespace, b.value, b.pattern, b.reason, b.created_at
+        FROM cdp_data.blocked_identifier AS b;
+    COMMENT ON VIEW cdp.blocked_identifiers IS 'values and patterns that link nobody; see cdp.block_identifier';
+    COMMENT ON COLUMN cdp.blocked_identifiers.blocked_id IS 'key';
+    COMMENT ON COLUMN cdp.blocked_identifiers.namespace IS 'namespace, NULL: every one';
+    COMMENT ON COLUMN cdp.blocked_identifiers.value IS 'normalised value that is blocked';
+    COMMENT ON COLUMN cdp.blocked_identifiers.pattern IS 'regular expression: values that match are blocked';
+    COMMENT ON COLUMN cdp.blocked_identifiers.reason IS 'why';
+    COMMENT ON COLUMN cdp.blocked_identifiers.created_at IS 'since when';
+
     CREATE OR REPLACE VIEW cdp.labels AS
         SELECT l.label_id, l.kind, na.name AS namespace_1, a.value AS value_1, nb.name AS namespace_2, b.value AS value_2,
                l.reason, l.created_at, l.created_by,

@@ -50,6 +50,41 @@ CREATE FUNCTION cdp.require_storage() RETURNS void
 COMMENT ON FUNCTION cdp.require_storage() IS
 'Raises an error with a hint when the storage of the platform is missing or of another version; otherwise does nothing.';
 
+-- Asked before a setting or a label is touched, so that the error says what to do.
+CREATE FUNCTION cdp.require_admin() RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $require$
+BEGIN
+    PERFORM cdp.require_storage();
+    IF NOT pg_catalog.has_table_privilege('cdp_data.namespace', 'UPDATE') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = 'permission denied to change the settings and labels of cdp',
+            HINT = pg_catalog.format('The owner of the storage runs SELECT cdp.grant_access(%L, ''admin'').', pg_catalog.quote_ident(current_user));
+    END IF;
+END
+$require$;
+COMMENT ON FUNCTION cdp.require_admin() IS
+'Raises an error with a hint when the caller may not change namespaces, options, blocks and labels; otherwise does nothing.';
+
+CREATE FUNCTION cdp.require_owner() RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $require$
+DECLARE
+    storage_owner regrole;
+BEGIN
+    SELECT n.nspowner::regrole INTO storage_owner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'cdp_data';
+    IF NOT pg_catalog.pg_has_role(storage_owner::oid, 'USAGE') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = 'must be owner of the storage of cdp',
+            DETAIL = pg_catalog.format('It belongs to %s.', storage_owner);
+    END IF;
+END
+$require$;
+COMMENT ON FUNCTION cdp.require_owner() IS
+'Raises an error when the storage exists and belongs to a role of which the caller is no member; otherwise does nothing.';
+
 CREATE FUNCTION cdp.setup() RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -150,6 +185,7 @@ BEGIN
     IF keep_data IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'keep_data must not be null';
     END IF;
+    PERFORM cdp.require_owner();
     -- Views of the platform only: what others built on them stops this with PostgreSQL's own error.
     FOR view_name IN
         SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
@@ -183,7 +219,7 @@ AS $configure$
 DECLARE
     previous text;
 BEGIN
-    PERFORM cdp.require_storage();
+    PERFORM cdp.require_admin();
     -- Writers hold a weaker lock on this table until they end, so a setting never changes under one of them.
     LOCK TABLE cdp_data.namespace IN SHARE ROW EXCLUSIVE MODE;
     SELECT o.value INTO previous FROM cdp.options AS o WHERE o.name = configure.option;
@@ -236,12 +272,21 @@ DECLARE
     view_name text;
     settings CONSTANT text := 'cdp_data.storage, cdp_data.namespace, cdp_data.option, cdp_data.blocked_identifier, cdp_data.label';
 BEGIN
-    IF role IS NULL OR access IS NULL OR access NOT IN ('reader', 'writer', 'admin') THEN
+    IF role IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'role must not be null';
+    END IF;
+    IF access IS NULL OR access NOT IN ('reader', 'writer', 'admin') THEN
         RAISE invalid_parameter_value USING
             MESSAGE = pg_catalog.format('invalid access "%s"', access),
             HINT = 'The kinds of access are reader, writer and admin.';
     END IF;
+    PERFORM cdp.require_owner();
     PERFORM cdp.require_storage();
+    -- Who owns the tables may do everything; granting less would take rights away from the owner.
+    IF EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'cdp_data' AND n.nspowner = role) THEN
+        RAISE NOTICE USING MESSAGE = pg_catalog.format('%s owns the storage of cdp and has every access already', role);
+        RETURN;
+    END IF;
     EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA cdp_data TO %s', role);
     EXECUTE pg_catalog.format('GRANT SELECT ON ALL TABLES IN SCHEMA cdp_data TO %s', role);
     FOR view_name IN
@@ -255,11 +300,15 @@ BEGIN
         EXECUTE pg_catalog.format('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA cdp_data TO %s', role);
         EXECUTE pg_catalog.format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA cdp_data TO %s', role);
     END IF;
-    IF access = 'writer' THEN
+    -- The latest call counts, so that access can be lowered too.
+    IF access = 'reader' THEN
+        EXECUTE pg_catalog.format('REVOKE INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA cdp_data FROM %s', role);
+        EXECUTE pg_catalog.format('REVOKE USAGE ON ALL SEQUENCES IN SCHEMA cdp_data FROM %s', role);
+    ELSIF access = 'writer' THEN
         -- Writers bring evidence; the rules by which it is read are the administrators'.
         EXECUTE pg_catalog.format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %s', settings, role);
     END IF;
 END
 $grant$;
 COMMENT ON FUNCTION cdp.grant_access(regrole, text) IS
-'Lets a role read the views (reader), also bring in evidence (writer: stitch, identify, retract), or also change namespaces, labels and options (admin).  Called by the owner of the storage.';
+'Lets a role read the views (reader), also bring in evidence (writer: stitch, identify, retract), or also change namespaces, blocks, labels and options (admin); the latest call counts.  Called by the owner of the storage.';

@@ -19,6 +19,8 @@
 #include "catalog/pg_collation.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -483,12 +485,19 @@ cdp_invalidate_settings(PG_FUNCTION_ARGS)
 /*
  * cdp.require_storage() returns void
  *
- * Errors: the storage is missing, or of another version.
+ * Errors: the storage is missing, or of another version; no right to read it.
  */
 Datum
 cdp_require_storage(PG_FUNCTION_ARGS)
 {
-	(void) graph_relations();
+	const GraphRelations *storage = graph_relations();
+
+	if (pg_class_aclcheck(storage->identifier, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for the storage of cdp"),
+				 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'reader').",
+						 GetUserNameFromId(GetUserId(), false))));
 	PG_RETURN_VOID();
 }
 
