@@ -99,7 +99,7 @@ SELECT :profile = cdp.resolve('crm_id', '200') AS same;
 -- without a time: the time of arrival, which stays
 BEGIN;
 SELECT cdp.identify('{"crm_id": "201"}', 'api', '3', NULL) IS NOT NULL AS identified;
-SELECT observed_at = now() AS is_now, first_seen = observed_at AS same FROM cdp_data.record WHERE source = 'api' AND record_key = '3';
+SELECT observed_at BETWEEN now() AND clock_timestamp() AS is_now, first_seen = observed_at AS same FROM cdp_data.record WHERE source = 'api' AND record_key = '3';
 COMMIT;
 CREATE TEMPORARY TABLE arrival AS SELECT observed_at FROM cdp_data.record WHERE source = 'api' AND record_key = '3';
 SELECT cdp.identify('{"crm_id": "201", "email": "x201@x.example"}', 'api', '3') AS profile \gset
@@ -146,7 +146,8 @@ SELECT cdp.identify('{"crm_id": "220", "email": "family@x.example"}', 'api', '20
 SELECT cdp.identify('{"crm_id": "221", "email": "family@x.example"}', 'api', '21', '2024-01-02') IS NOT NULL AS identified;
 SELECT person FROM people WHERE person LIKE '%crm_id:22%' ORDER BY 1;
 SELECT * FROM refused;
-SELECT * FROM cdp.explain_refusals(cdp.resolve('crm_id', '221')) \gx
+SELECT namespace, value, other_profile_id = cdp.resolve('crm_id', '220') AS other_is_220, other_namespace, other_value, reason, detail, first_seen, records
+FROM cdp.explain_refusals(cdp.resolve('crm_id', '221')) \gx
 SELECT * FROM cdp.explain_refusals(cdp.resolve('crm_id', '210'));
 -- the policy drop_older lets the newest win, for the whole graph
 SELECT cdp.configure('conflict_policy', 'drop_older');
@@ -209,7 +210,7 @@ SELECT cdp.must_link('crm_id', '240', 'crm_id', '241', 'married, and one account
 -- joined by a must-link they count as one value
 SELECT cdp.resolve('crm_id', '241') = :one AS one;
 SELECT kind, namespace_1, value_1, namespace_2, value_2, reason, created_by = current_user AS by_me, is_resting FROM cdp.labels;
-SELECT * FROM cdp.explain_link('crm_id', '241', 'crm_id', '240');
+SELECT step, from_value, to_value, evidence, source, record_key, records FROM cdp.explain_link('crm_id', '241', 'crm_id', '240');
 -- survives a rebuild
 SELECT cdp.rebuild_identities() IS NOT NULL AS rebuilt;
 SELECT cdp.resolve('crm_id', '241') = :one AS one;
@@ -221,7 +222,8 @@ SELECT cdp.resolve('crm_id', '241') = :other AS old_id_back;
 SELECT cdp.cannot_link('email', 'later@x.example', 'crm_id', '241', 'certain') IS NOT NULL AS labelled;
 SELECT cdp.identify('{"crm_id": "241", "email": "later@x.example"}', 'labels', '3', '2024-01-01') = :other AS other;
 SELECT person FROM people WHERE person ~ 'crm_id:24' ORDER BY 1;
-SELECT * FROM cdp.explain_refusals(:other) \gx
+SELECT namespace, value, other_profile_id = cdp.resolve('crm_id', '240') AS other_is_240, other_namespace, other_value, reason, regexp_replace(detail, '\d+', 'N') AS detail, records
+FROM cdp.explain_refusals(:other) \gx
 SELECT cdp.remove_label('email', 'later@x.example', 'crm_id', '240') IS NOT NULL AS removed;
 SELECT cdp.remove_label('email', 'later@x.example', 'crm_id', '241') IS NOT NULL AS removed;
 SELECT person FROM people WHERE person ~ 'crm_id:24' ORDER BY 1;
@@ -238,9 +240,9 @@ SELECT * FROM cdp.check_identities();
 
 -- split_profile ----------------------------------------------------------------------
 SELECT cdp.identify('{"crm_id": "250", "email": ["p250@x.example", "q250@x.example"], "device_id": "d250"}', 'split', '1', '2024-01-01') AS whole \gset
-SELECT * FROM cdp.split_profile(:whole, '{"email": "q250@x.example", "device_id": ["d250"]}', 'two people');
+SELECT part, new_profile_id = :whole AS stays, new_profile_id IS NULL AS new, namespace, value FROM cdp.split_profile(:whole, '{"email": "q250@x.example", "device_id": ["d250"]}', 'two people');
 SELECT person FROM people WHERE person ~ '250' ORDER BY 1;
-SELECT * FROM cdp.split_profile(:whole, '{"email": "q250@x.example", "device_id": ["d250"]}', 'two people', dry_run => false);
+SELECT part, new_profile_id = :whole AS stays, new_profile_id IS NULL AS new, namespace, value FROM cdp.split_profile(:whole, '{"email": "q250@x.example", "device_id": ["d250"]}', 'two people', dry_run => false);
 SELECT person FROM people WHERE person ~ '250' ORDER BY 1;
 SELECT kind, value_1, value_2, reason FROM cdp.labels ORDER BY value_1, value_2;
 SELECT cdp.resolve('crm_id', '250') = :whole AS stays;
