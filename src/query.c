@@ -38,6 +38,7 @@ struct CdpQuery
 	Oid		   *coercions;		/* wanted type of each column, or InvalidOid */
 	bool		coerced;		/* is any of them set? */
 	bool		was_run;
+	double		expected_rows;	/* the planner's estimate, once it runs */
 	MemoryContext context;		/* holds all of this */
 };
 
@@ -389,6 +390,7 @@ cdp_query_run(CdpQuery *prepared, int flags, CdpRowCallback callback,
 						 prepared->text,
 						 (flags & CDP_QUERY_PARALLEL) ? CURSOR_OPT_PARALLEL_OK : 0,
 						 NULL);
+	prepared->expected_rows = plan->planTree->plan_rows;
 	/* row locks of subqueries show only now */
 	refuse_row_locks(plan->rowMarks != NIL);
 
@@ -419,6 +421,16 @@ cdp_query_run(CdpQuery *prepared, int flags, CdpRowCallback callback,
 	error_context_stack = error_context.previous;
 	MemoryContextSwitchTo(outer_context);
 	return rows;
+}
+
+/*
+ * How many rows the planner expects.  For callbacks: it plans when the query
+ * runs.
+ */
+double
+cdp_query_expected_rows(const CdpQuery *prepared)
+{
+	return prepared->expected_rows;
 }
 
 /*

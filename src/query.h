@@ -37,6 +37,7 @@ extern TupleDesc cdp_query_descriptor(CdpQuery *prepared);
 extern bool cdp_query_coerce(CdpQuery *prepared, int attribute_number, Oid type);
 extern uint64 cdp_query_run(CdpQuery *prepared, int flags,
 							CdpRowCallback callback, void *argument);
+extern double cdp_query_expected_rows(const CdpQuery *prepared);
 extern void cdp_query_free(CdpQuery *prepared);
 
 #endif							/* CDP_QUERY_H */

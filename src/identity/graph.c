@@ -265,6 +265,23 @@ graph_keep_bytes(Graph *graph, const char *bytes, uint32 length)
 	return copy;
 }
 
+/*
+ * Makes room for about this many records at once, as far as a share of the
+ * memory budget allows, so that the look-up tables need not grow step by step.
+ */
+void
+graph_expect_records(Graph *graph, double records)
+{
+	uint64		limit = (uint64) maintenance_work_mem * 1024 / 400;
+	uint64		expected = records > 0 ? (uint64) Min(records, (double) limit) : 0;
+
+	if (expected < 10000)
+		return;
+	recordtable_grow(graph->by_key, expected);
+	valuetable_grow(graph->by_value, expected);
+	u64map_grow(graph->by_pair, expected);
+}
+
 /* ---------- identifiers ---------- */
 
 /*
@@ -277,6 +294,7 @@ graph_intern_value(Graph *graph, int namespace_index, const char *value, uint32 
 	uint32		position = graph->identifier_count;
 	GraphIdentifier *identifier;
 	PositionEntry *entry;
+	uint32		hash;
 	bool		found;
 
 	graph->identifiers = graph_grow(graph->context, graph->identifiers, position,
@@ -285,7 +303,8 @@ graph_intern_value(Graph *graph, int namespace_index, const char *value, uint32 
 	identifier->namespace_index = namespace_index;
 	identifier->value = value;
 	identifier->length = length;
-	identifier->hash = hash_combine(graph_value_hash(value, length), (uint32) namespace_index);
+	hash = graph_value_hash(value, length);
+	identifier->hash = hash_combine(hash, (uint32) namespace_index);
 	entry = valuetable_insert_hash(graph->by_value, position, identifier->hash, &found);
 	if (found)
 	{
@@ -300,8 +319,7 @@ graph_intern_value(Graph *graph, int namespace_index, const char *value, uint32 
 	identifier->next_special = NO_INDEX;
 	identifier->first_link = NO_INDEX;
 	identifier->first_label = NO_INDEX;
-	identifier->state = graph_is_blocked(graph->settings, namespace_index, value, length,
-										 graph_value_hash(value, length))
+	identifier->state = graph_is_blocked(graph->settings, namespace_index, value, length, hash)
 		? IDENTIFIER_BLOCKED
 		: IDENTIFIER_USABLE;
 	graph->identifier_count++;

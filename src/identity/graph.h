@@ -284,6 +284,7 @@ extern Graph *graph_create_for(const GraphSettings *settings, bool exclusive, co
 extern void graph_begin_writing(LOCKMODE lockmode);
 extern void graph_refresh_snapshot(Graph *graph);
 extern void graph_finish(Graph *graph);
+extern void graph_expect_records(Graph *graph, double records);
 extern Size graph_memory(Graph *graph);
 extern char *graph_keep_bytes(Graph *graph, const char *bytes, uint32 length);
 extern void *graph_keep(Graph *graph, Size size);

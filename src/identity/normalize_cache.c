@@ -128,6 +128,29 @@ cache_bytes(const NormalizeCache *cache)
 }
 
 /*
+ * same_number_spelling drops the separators of an international number, which
+ * mean nothing to libphonenumber, so that its spellings share a result.
+ * Returns the length of what is left, or 0 when the text is anything else.
+ */
+static size_t
+same_number_spelling(const char *input, size_t length, char *spelling)
+{
+	size_t		used = 1;
+
+	if (length < 2 || input[0] != '+')
+		return 0;
+	spelling[0] = '+';
+	for (size_t i = 1; i < length; i++)
+	{
+		if (input[i] >= '0' && input[i] <= '9')
+			spelling[used++] = input[i];
+		else if (strchr(" -.()", input[i]) == NULL || input[i] == '\0')
+			return 0;
+	}
+	return used;
+}
+
+/*
  * cdp_normalize_cached does what cdp_normalize does, remembering the results
  * of normalisers that are slow.  The others are called each time, for that
  * takes less than a look-up.  Errors: as for cdp_normalize.
@@ -138,6 +161,8 @@ cdp_normalize_cached(struct NormalizeCache *cache,
 					 size_t length, StringInfo output)
 {
 	CacheKey	key = {normalizer, input, length};
+	char		spelling[MAXIMUM_CACHED_LENGTH];
+	size_t		spelling_length;
 	CacheSlot  *slot;
 	CacheEntry *entry;
 	bool		valid;
@@ -147,6 +172,12 @@ cdp_normalize_cached(struct NormalizeCache *cache,
 	if (normalizer->kind != NORMALIZER_PHONE || length > MAXIMUM_CACHED_LENGTH)
 		return cdp_normalize(normalizer, input, length, output);
 
+	spelling_length = same_number_spelling(input, length, spelling);
+	if (spelling_length > 0)
+	{
+		key.raw = input = spelling;
+		key.raw_length = length = spelling_length;
+	}
 	slot = cache_table_lookup(cache->table, key);
 	if (slot != NULL)
 	{

@@ -44,6 +44,7 @@ typedef struct Stitch
 {
 	const char *source;
 	char	   *cause;
+	CdpQuery   *query;
 	GraphSettings *settings;
 	struct NormalizeCache *cache;
 	Intake		intake;
@@ -309,6 +310,8 @@ take_row(void *argument, TupleTableSlot *slot)
 
 	CHECK_FOR_INTERRUPTS();
 	slot_getallattrs(slot);
+	if (stitch->rows_in_batch == 0)
+		graph_expect_records(stitch->graph, cdp_query_expected_rows(stitch->query) - (double) stitch->counts.rows_read);
 	stitch->graph->counts.rows_read++;
 	intake_begin_row(&stitch->intake);
 	if (!slot->tts_isnull[stitch->key_column])
@@ -371,7 +374,7 @@ cdp_stitch(PG_FUNCTION_ARGS)
 	stitch.context = CurrentMemoryContext;
 	stitch.source = intake_check_source(PG_GETARG_TEXT_PP(0));
 	stitch.cause = psprintf("stitch %s", stitch.source);
-	query = cdp_query_prepare(text_to_cstring(PG_GETARG_TEXT_PP(1)), "cdp.stitch");
+	stitch.query = query = cdp_query_prepare(text_to_cstring(PG_GETARG_TEXT_PP(1)), "cdp.stitch");
 	graph_begin_writing(ShareRowExclusiveLock);
 	/* The query may run other people's code, so these settings are its own. */
 	stitch.settings = graph_settings_load(CurrentMemoryContext);
