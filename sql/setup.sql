@@ -221,6 +221,9 @@ DECLARE
 BEGIN
     PERFORM cdp.require_admin();
     -- Writers hold a weaker lock on this table until they end, so a setting never changes under one of them.
+    IF configure.option IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'option must not be null';
+    END IF;
     LOCK TABLE cdp_data.namespace IN SHARE ROW EXCLUSIVE MODE;
     SELECT o.value INTO previous FROM cdp.options AS o WHERE o.name = configure.option;
     IF NOT FOUND THEN

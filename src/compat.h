@@ -69,4 +69,15 @@ extern int no_such_variable
 	reindex_relation((relation), 0, &(ReindexParams){0})
 #endif
 
+/*
+ * Rights on a schema.  PostgreSQL 16 has one function for all kinds of object.
+ */
+#if PG_VERSION_NUM >= 160000
+#define cdp_namespace_aclcheck(schema, role, mode) \
+	object_aclcheck(NamespaceRelationId, (schema), (role), (mode))
+#else
+#define cdp_namespace_aclcheck(schema, role, mode) \
+	pg_namespace_aclcheck((schema), (role), (mode))
+#endif
+
 #endif							/* CDP_COMPAT_H */

@@ -226,6 +226,17 @@ touch_records(Graph *graph, uint32 from)
 			graph->identifiers[record->old_ids[k]].is_touched = true;
 	}
 	lock_touched(graph);
+	if (graph->exclusive)
+		return;
+
+	/*
+	 * The caller's record was read before its identifiers were locked.  Its
+	 * content is protected by the lock on its key, but its hub may have moved
+	 * when somebody made an identifier shared.
+	 */
+	for (uint32 i = from; i < graph->record_count; i++)
+		if (graph->records[i].is_incoming && graph->records[i].is_stored)
+			(void) load_record(graph, i);
 }
 
 /*

@@ -51,6 +51,15 @@ intake_begin_row(Intake *intake)
 	intake->value_count = 0;
 }
 
+static bool
+is_blank(const char *value, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (strchr(" \t\r\n", value[i]) == NULL || value[i] == '\0')
+			return false;
+	return true;
+}
+
 /*
  * Adds a raw value of the row.  What is empty after trimming is as good as
  * NULL; what is not valid is dropped and counted.
@@ -63,7 +72,7 @@ intake_value(Intake *intake, int namespace_index, const char *value, size_t leng
 	IntakeValue *taken;
 	bool		valid;
 
-	if (length == 0)
+	if (is_blank(value, length))
 		return;
 	valid = intake->cache != NULL ? cdp_normalize_cached(intake->cache, normalizer, value, length, &intake->buffer) : cdp_normalize(normalizer, value, length, &intake->buffer);
 	if (!valid || !graph_value_is_valid(graph->settings, namespace_index, intake->buffer.data, intake->buffer.len))

@@ -17,8 +17,11 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -141,6 +144,13 @@ graph_relations(void)
 				 errhint("Run SELECT cdp.setup() first.")));
 
 	storage_check_schema(schema);
+
+	if (cdp_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for the storage of cdp"),
+				 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'reader'), or 'writer', or 'admin'.",
+						 GetUserNameFromId(GetUserId(), false))));
 
 	/* Set before anything is read, so that an invalidation meanwhile counts. */
 	relations.storage = found.storage = storage_relation(schema, "storage");

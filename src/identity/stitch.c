@@ -61,6 +61,19 @@ typedef struct Stitch
 
 PG_FUNCTION_INFO_V1(cdp_stitch);
 
+/* Text of any kind, numbers, UUIDs and enumerations serve as identifiers. */
+static bool
+holds_identifier(Oid type)
+{
+	char		category;
+	bool		is_preferred;
+
+	if (type == UUIDOID)
+		return true;
+	get_type_category_preferred(type, &category, &is_preferred);
+	return category == TYPCATEGORY_STRING || category == TYPCATEGORY_NUMERIC || category == TYPCATEGORY_ENUM;
+}
+
 static void
 check_columns(Stitch *stitch, CdpQuery *query)
 {
@@ -105,12 +118,11 @@ check_columns(Stitch *stitch, CdpQuery *query)
 						 errmsg("column \"%s\" is not a namespace", name),
 						 errhint("Besides record_key and observed_at, each column is named after the namespace of its identifiers (AS email, for example). "
 								 "The view cdp.namespaces lists them; cdp.create_namespace adds one.")));
-			if (column->type == JSONOID || column->type == JSONBOID || column->type == RECORDOID ||
-				get_typtype(column->type) == TYPTYPE_COMPOSITE)
+			if (!holds_identifier(column->type))
 				ereport(ERROR,
 						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("column \"%s\" has type %s, which holds no single identifier", name, format_type_be(attribute->atttypid)),
-						 errhint("Take the value out as text (properties->>'email', for example), or give an array.")));
+						 errmsg("column \"%s\" has type %s, which holds no identifier", name, format_type_be(attribute->atttypid)),
+						 errhint("Take the value out as text (properties->>'email', for example), or give an array of several.")));
 		}
 		column->is_text = column->type == TEXTOID || column->type == VARCHAROID;
 		getTypeOutputInfo(column->type, &output, &is_varlena);
