@@ -30,15 +30,15 @@ SELECT unnest(ARRAY[format('CALL run(%s, %s, %L)', s, least(100, :seed + :worklo
 FROM generate_series(:seed, :seed + :workloads - 1, 100) s
 \gexec
 \echo longer ones, of 60 steps
-SELECT unnest(ARRAY[format('CALL run(%s, %s, %L, %L)', s, 20, 'small', '{"steps": 60}'), 'VACUUM'])
-FROM generate_series(:seed + 50000, :seed + 50000 + :workloads / 10 - 1, 20) s
+SELECT unnest(ARRAY[format('CALL run(%s, %s, %L, %L)', s, least(20, :workloads / 40), 'small', '{"steps": 60}'), 'VACUUM'])
+FROM generate_series(:seed + 50000, :seed + 50000 + :workloads / 40 - 1, 20) s
 \gexec
 \echo large ones: hundreds of identifiers and records, hubs, batches of up to 200 rows
 SELECT unnest(ARRAY[format('CALL run(%s, %s, %L, %L)', s, 1, 'large', '{"steps": 30, "check_every": 5, "rebuild_every": 15}'), 'VACUUM'])
-FROM generate_series(:seed, :seed + :workloads / 200) s
+FROM generate_series(:seed, :seed + :workloads / 500) s
 \gexec
 \echo real transactions, and what resolve_at says of each moment afterwards
-SELECT format('CALL history_of(%s, 15)', s) FROM generate_series(:seed, :seed + :workloads / 50) s
+SELECT format('CALL history_of(%s, 15)', s) FROM generate_series(:seed, :seed + :workloads / 100) s
 \gexec
 
 SELECT count(*) AS problems FROM cdp.check_identities();
