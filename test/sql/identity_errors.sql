@@ -198,9 +198,9 @@ SELECT report($$SELECT cdp.remove_label('nowhere', '11', 'crm_id', 'never')$$);
 SELECT report($$SELECT cdp.split_profile(-1, '{"crm_id": "11"}', 'why')$$);
 SELECT report($$SELECT cdp.split_profile(NULL, '{"crm_id": "11"}', 'why')$$);
 SELECT report($$SELECT cdp.split_profile(cdp.resolve('crm_id', '11'), NULL, 'why')$$);
-SELECT regexp_replace(report($$SELECT cdp.split_profile(cdp.resolve('crm_id', '11'), '{}', 'why')$$), 'profile \d+|\(\d+\)', 'profile N', 'g');
-SELECT regexp_replace(report($$SELECT cdp.split_profile(cdp.resolve('crm_id', '11'), '{"crm_id": "14"}', 'not of this profile')$$), 'profile \d+|\(\d+\)', 'profile N', 'g');
-SELECT regexp_replace(report($$SELECT cdp.split_profile(cdp.resolve('crm_id', '11'), '{"crm_id": ["11", "12", "13"]}', 'all of it')$$), 'profile \d+|\(\d+\)', 'profile N', 'g');
+SELECT regexp_replace(report($$SELECT cdp.split_profile(cdp.resolve('crm_id', '11'), '{}', 'why')$$), '(profile |\()\d+', '\1N', 'g');
+SELECT regexp_replace(report($$SELECT cdp.split_profile(cdp.resolve('crm_id', '11'), '{"crm_id": "14"}', 'not of this profile')$$), '(profile |\()\d+', '\1N', 'g');
+SELECT regexp_replace(report($$SELECT cdp.split_profile(cdp.resolve('crm_id', '11'), '{"crm_id": ["11", "12", "13"]}', 'all of it')$$), '(profile |\()\d+', '\1N', 'g');
 SELECT report($$SELECT cdp.split_profile(cdp.resolve('crm_id', '11'), '{"crm_id": "11"}', 'against a must-link', dry_run => false)$$);
 
 -- a namespace in use
