@@ -3,7 +3,8 @@
 # deadlocks are retried by pgbench; every other error fails the test.  In the
 # end the storage is sound and its partition is that of a rebuild.
 #
-# CDP_STRESS_SECONDS sets how long each isolation level runs (default 8).
+# CDP_STRESS_SECONDS sets how long each isolation level runs (default 8), and
+# CDP_STRESS_PEOPLE how many crm_ids there are (default 60; the fewer, the hotter).
 
 use strict;
 use warnings;
@@ -15,6 +16,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $seconds = $ENV{CDP_STRESS_SECONDS} // 8;
+my $people = $ENV{CDP_STRESS_PEOPLE} // 60;
+my ($addresses, $devices, $keys) = (int($people * 4 / 3), int($people * 5 / 6) + 1, $people * 5);
+my $half = int($people / 2) - 1;
 my $node = new_node('stress', settings => "deadlock_timeout = '20ms'\nmax_connections = 30\n");
 setup_identity($node);
 $node->safe_psql('postgres', <<'SQL');
@@ -25,61 +29,69 @@ SQL
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my %scripts = (
 	# one record of few identifiers
-	identify => [ 10, <<'SQL' ],
-\set c random(1, 60)
-\set e random(1, 80)
-\set d random(1, 50)
-\set k random(1, 300)
-\set t random(0, 9)
-SELECT cdp.identify(jsonb_build_object('crm_id', 'c' || :c, 'email', 'e' || :e || '@example.org'), 'crm', 'k' || :k, '2024-01-01'::timestamptz + :t * interval '1 day');
+	identify => [ 10, <<"SQL" ],
+\\set c random(1, $people)
+\\set e random(1, $addresses)
+\\set d random(1, $devices)
+\\set k random(1, $keys)
+\\set t random(0, 9)
+SELECT cdp.identify(jsonb_build_object('crm_id', 'c' || :c, 'email', 'e' || :e || '\@example.org'), 'crm', 'k' || :k, '2024-01-01'::timestamptz + :t * interval '1 day');
 SQL
-	device => [ 10, <<'SQL' ],
-\set e random(1, 80)
-\set d random(1, 50)
-\set k random(1, 300)
-SELECT cdp.identify(jsonb_build_object('email', 'e' || :e || '@example.org', 'device_id', 'd' || :d), 'web', 'k' || :k, NULL);
+	device => [ 10, <<"SQL" ],
+\\set e random(1, $addresses)
+\\set d random(1, $devices)
+\\set k random(1, $keys)
+SELECT cdp.identify(jsonb_build_object('email', 'e' || :e || '\@example.org', 'device_id', 'd' || :d), 'web', 'k' || :k, NULL);
 SQL
 	# two in one transaction, which is where deadlocks come from
-	two => [ 4, <<'SQL' ],
-\set c random(1, 60)
-\set d random(1, 50)
-\set e random(1, 80)
-\set k random(1, 300)
-\set l random(1, 300)
+	two => [ 4, <<"SQL" ],
+\\set c random(1, $people)
+\\set d random(1, $devices)
+\\set e random(1, $addresses)
+\\set k random(1, $keys)
+\\set l random(1, $keys)
 BEGIN;
 SELECT cdp.identify(jsonb_build_object('crm_id', 'c' || :c, 'device_id', 'd' || :d), 'app', 'k' || :k, '2024-01-02');
-SELECT cdp.identify(jsonb_build_object('email', 'e' || :e || '@example.org', 'loyalty_id', 'l' || :c), 'app', 'k' || :l, '2024-01-03');
+SELECT cdp.identify(jsonb_build_object('email', 'e' || :e || '\@example.org', 'loyalty_id', 'l' || :c), 'app', 'k' || :l, '2024-01-03');
 COMMIT;
 SQL
 	# new identifiers all the time
-	fresh => [ 4, <<'SQL' ],
-\set n random(1, 3000)
-\set m random(1, 3000)
-\set e random(1, 80)
+	fresh => [ 4, <<"SQL" ],
+\\set n random(1, 3000)
+\\set m random(1, 3000)
+\\set e random(1, $addresses)
 SELECT cdp.identify(jsonb_build_object('crm_id', 'n' || :n, 'anonymous_id', jsonb_build_array('a' || :m, 'a' || :n)), 'fresh', 'k' || :n, '2024-01-01');
 SQL
-	stitch => [ 3, <<'SQL' ],
-\set s random(1, 1000000)
-SELECT * FROM cdp.stitch('pos', format('SELECT ''k'' || (%1$s + i * 7) %% 300 AS record_key, ''2024-01-01''::timestamptz + i * interval ''1 hour'' AS observed_at, CASE WHEN i %% 2 = 0 THEN ''c'' || (%1$s + i * 13) %% 60 END AS crm_id, ''e'' || (%1$s * i) %% 80 || ''@example.org'' AS email, CASE WHEN i %% 3 = 0 THEN ''d'' || (%1$s + i) %% 50 END AS device_id FROM generate_series(1, 8) i', :s));
+	stitch => [ 3, <<"SQL" ],
+\\set s random(1, 1000000)
+SELECT * FROM cdp.stitch('pos', format('SELECT ''k'' || (%1\$s + i * 7) %% $keys AS record_key, ''2024-01-01''::timestamptz + i * interval ''1 hour'' AS observed_at, CASE WHEN i %% 2 = 0 THEN ''c'' || (%1\$s + i * 13) %% $people END AS crm_id, ''e'' || (%1\$s * i) %% $addresses || ''\@example.org'' AS email, CASE WHEN i %% 3 = 0 THEN ''d'' || (%1\$s + i) %% $devices END AS device_id FROM generate_series(1, 8) i', :s));
 SQL
-	retract => [ 5, <<'SQL' ],
-\set k random(1, 300)
-\set s random(0, 3)
+	retract => [ 5, <<"SQL" ],
+\\set k random(1, $keys)
+\\set s random(0, 3)
 SELECT cdp.retract(('{crm,web,app,pos}'::text[])[:s + 1], 'k' || :k);
 SQL
-	resolve => [ 6, <<'SQL' ],
-\set e random(1, 80)
-SELECT cdp.canonical_id(cdp.resolve('email', 'e' || :e || '@example.org'));
+	resolve => [ 6, <<"SQL" ],
+\\set e random(1, $addresses)
+SELECT cdp.canonical_id(cdp.resolve('email', 'e' || :e || '\@example.org'));
+SQL
+	# the rules change, and all is derived again
+	rule => [ 1, <<"SQL" ],
+\\set d random(1, $devices)
+\\set w random(0, 3)
+SELECT CASE :w WHEN 0 THEN cdp.block_identifier('device_id', 'd' || :d, 'stress') IS NOT NULL
+               WHEN 3 THEN cdp.rebuild_identities() IS NOT NULL
+               ELSE cdp.unblock_identifier('device_id', 'd' || :d) IS NOT NULL END;
 SQL
 	# labels that cannot contradict each other
-	label => [ 1, <<'SQL' ],
-\set a random(0, 29)
-\set b random(0, 29)
-\set w random(0, 3)
+	label => [ 1, <<"SQL" ],
+\\set a random(0, $half)
+\\set b random(0, $half)
+\\set w random(0, 3)
 SELECT CASE :w WHEN 0 THEN cdp.cannot_link('crm_id', 'c' || 2 * :a, 'crm_id', 'c' || 2 * :b + 1, 'stress') IS NOT NULL
-               WHEN 1 THEN cdp.must_link('crm_id', 'c' || 2 * :a, 'email', 'e' || 2 * :a || '@example.org', 'stress') IS NOT NULL
+               WHEN 1 THEN cdp.must_link('crm_id', 'c' || 2 * :a, 'email', 'e' || 2 * :a || '\@example.org', 'stress') IS NOT NULL
                WHEN 2 THEN cdp.remove_label('crm_id', 'c' || 2 * :a, 'crm_id', 'c' || 2 * :b + 1) IS NOT NULL
-               ELSE cdp.remove_label('crm_id', 'c' || 2 * :a, 'email', 'e' || 2 * :a || '@example.org') IS NOT NULL END;
+               ELSE cdp.remove_label('crm_id', 'c' || 2 * :a, 'email', 'e' || 2 * :a || '\@example.org') IS NOT NULL END;
 SQL
 );
 my @files;
