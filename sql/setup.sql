@@ -178,6 +178,7 @@ CREATE FUNCTION cdp.teardown(keep_data boolean DEFAULT true) RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
+    SET client_min_messages = warning
 AS $teardown$
 DECLARE
     view_name text;
