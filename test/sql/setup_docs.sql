@@ -1,0 +1,71 @@
+-- The examples of docs/setup.md.  What the page shows is what this test expects; test/t/docs.pl compares the two.
+\set VERBOSITY terse
+SET client_min_messages = warning;
+DROP ROLE IF EXISTS regress_cdp_analyst, regress_cdp_loader, regress_cdp_steward, regress_cdp_owner;
+CREATE ROLE regress_cdp_analyst;
+CREATE ROLE regress_cdp_loader;
+CREATE ROLE regress_cdp_steward;
+CREATE ROLE regress_cdp_owner;
+DROP EXTENSION cdp;
+CREATE EXTENSION cdp;
+SELECT cdp.setup();
+SELECT cdp.setup();
+SELECT cdp.grant_access('regress_cdp_analyst', 'reader');
+SELECT cdp.grant_access('regress_cdp_loader', 'writer');
+SELECT cdp.grant_access('regress_cdp_steward', 'admin');
+REVOKE ALL ON ALL TABLES IN SCHEMA cdp, cdp_data FROM regress_cdp_loader;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA cdp_data FROM regress_cdp_loader;
+REVOKE ALL ON SCHEMA cdp_data FROM regress_cdp_loader;
+SET ROLE regress_cdp_analyst;
+SELECT count(*) FROM cdp.identifiers;
+SELECT cdp.identify('{"crm_id": 1}', 'crm', '1', '2026-01-01');
+SELECT cdp.grant_access('regress_cdp_analyst', 'admin');
+SET ROLE regress_cdp_loader;
+SELECT cdp.resolve('crm_id', '1');
+SELECT cdp.canonical_id(1);
+SELECT count(*) FROM cdp.identifiers;
+SET ROLE regress_cdp_steward;
+SELECT cdp.identify('{"crm_id": 1}', 'crm', '1', '2026-01-01') IS NOT NULL AS identified;
+SELECT cdp.must_link('crm_id', '1', 'crm_id', '2', 'the same');
+SELECT cdp.block_identifier('crm_id', '3') AS known_identifiers;
+SELECT cdp.teardown();
+RESET ROLE;
+-- a role that falls from admin to writer, and to reader
+SELECT cdp.grant_access('regress_cdp_steward', 'writer');
+SET ROLE regress_cdp_steward;
+SELECT cdp.identify('{"crm_id": 1}', 'crm', '2', '2026-01-01') IS NOT NULL AS identified;
+SELECT cdp.cannot_link('crm_id', '1', 'crm_id', '4', 'others');
+SELECT cdp.block_identifier('crm_id', '4');
+SELECT cdp.create_namespace('more');
+SELECT cdp.configure('max_replay', '10');
+RESET ROLE;
+SELECT cdp.grant_access('regress_cdp_steward', 'reader');
+SET ROLE regress_cdp_steward;
+SELECT cdp.identify('{"crm_id": 1}', 'crm', '3', '2026-01-01');
+SELECT cdp.resolve('crm_id', '1') IS NOT NULL AS known;
+RESET ROLE;
+-- the owner keeps what the owner has
+SELECT cdp.grant_access(current_user::regrole, 'reader') IS NOT NULL AS granted;
+SELECT cdp.create_namespace('more'), cdp.drop_namespace('more');
+-- wrong arguments
+SELECT cdp.grant_access(NULL, 'reader');
+SELECT cdp.grant_access('regress_cdp_steward', 'everything');
+SELECT cdp.grant_access('regress_cdp_steward', NULL);
+SELECT cdp.teardown(NULL);
+SELECT name, value, default_value FROM cdp.options ORDER BY name;
+SELECT cdp.configure('max_profile_size', '500');
+SELECT cdp.configure('max_profile_size', NULL);
+ALTER EXTENSION cdp UPDATE;
+SELECT cdp.setup();
+SELECT cdp.version() = extversion AS same_version FROM pg_extension WHERE extname = 'cdp';
+GRANT CREATE ON SCHEMA cdp TO regress_cdp_owner;
+DROP EXTENSION cdp;
+SELECT cdp.teardown();
+DROP EXTENSION cdp;
+CREATE EXTENSION cdp;
+SELECT cdp.setup();
+SELECT cdp.teardown(keep_data => false);
+DROP EXTENSION cdp;
+-- (the page ends here)
+CREATE EXTENSION cdp;
+DROP ROLE regress_cdp_analyst, regress_cdp_loader, regress_cdp_steward, regress_cdp_owner;

@@ -1,0 +1,52 @@
+# The SQL of the pages docs/<capability>.md is run by the regress test
+# <capability>_docs: each of their sql blocks stands in the test, word for word,
+# or in its expected output.  And each function of a capability stands on its page.
+
+use strict;
+use warnings;
+use FindBin;
+use Test::More;
+
+my $top = "$FindBin::RealBin/../..";
+
+sub slurp
+{
+	my ($path) = @_;
+	open my $file, '<:encoding(UTF-8)', $path or die "$path: $!";
+	local $/;
+	return <$file>;
+}
+
+binmode(Test::More->builder->$_, ':encoding(UTF-8)') for qw(output failure_output);
+
+for my $capability ('setup', 'identity')
+{
+	my $page = slurp("$top/docs/$capability.md");
+	my $test = slurp("$top/test/sql/${capability}_docs.sql");
+	my $expected = slurp("$top/expected/${capability}_docs.out");
+	my @missing;
+	my $blocks = 0;
+
+	# psql leaves out the blank lines between statements.
+	$test =~ s/^\s*\n//mg;
+	while ($page =~ /^```sql\n(.*?)^```$/msg)
+	{
+		my $block = $1;
+		(my $statements = $block) =~ s/^\s*\n//mg;
+		$blocks++;
+		push @missing, $block if index($expected, $block) < 0 && index($test, $statements) < 0;
+	}
+	cmp_ok($blocks, '>', 5, "docs/$capability.md has examples");
+	is(join("\n", @missing), '', "each example of docs/$capability.md is run by the test ${capability}_docs");
+
+	my %functions;
+	for my $script (glob "$top/sql/${capability}.sql $top/sql/${capability}_*.sql")
+	{
+		my $text = slurp($script);
+		$functions{$1} = 1 while $text =~ /^CREATE (?:FUNCTION|PROCEDURE|AGGREGATE) cdp\.(\w+)\(/mg;
+	}
+	cmp_ok(scalar keys %functions, '>', 3, "sql/$capability.sql has functions");
+	is(join(' ', grep { index($page, "cdp.$_(") < 0 } sort keys %functions), '', "each function is on docs/$capability.md");
+}
+
+done_testing();
