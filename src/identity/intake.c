@@ -316,15 +316,16 @@ intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has
 	graph->counts.rejected++;
 	SPI_connect();
 	cdp_statement(&plan, "WITH gone AS (DELETE FROM cdp_data.rejected_record AS r"
-				  "  WHERE r.source OPERATOR(pg_catalog.=) $1"
-				  "  AND (r.record_key OPERATOR(pg_catalog.=) $2"
-				  "       OR ($2 IS NULL AND r.record_key IS NULL AND r.identifiers OPERATOR(pg_catalog.=) $6::jsonb)))"
-				  " INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, profile_id, rejected_at)"
-				  " VALUES ($1, $2, $3, $4, $5, $6::jsonb,"
-				  "  (SELECT i.profile_id FROM unnest($7, $8) WITH ORDINALITY AS u(namespace_id, value, position)"
-				  "   JOIN cdp_data.identifier AS i ON i.namespace_id OPERATOR(pg_catalog.=) u.namespace_id AND i.value OPERATOR(pg_catalog.=) u.value"
-				  "   ORDER BY u.position USING OPERATOR(pg_catalog.<) LIMIT 1),"
-				  "  pg_catalog.clock_timestamp())", 8, types);
+						 "  WHERE r.source OPERATOR(pg_catalog.=) $1"
+						 "  AND (r.record_key OPERATOR(pg_catalog.=) $2"
+						 "       OR ($2 IS NULL AND r.record_key IS NULL AND r.identifiers OPERATOR(pg_catalog.=) $6::jsonb)))"
+						 " INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, profile_id, rejected_at)"
+						 " VALUES ($1, $2, $3, $4, $5, $6::jsonb,"
+						 "  (SELECT i.profile_id FROM unnest($7, $8) WITH ORDINALITY AS u(namespace_id, value, position)"
+						 "   JOIN cdp_data.identifier AS i ON i.namespace_id OPERATOR(pg_catalog.=) u.namespace_id AND i.value OPERATOR(pg_catalog.=) u.value"
+						 "   ORDER BY u.position USING OPERATOR(pg_catalog.<) LIMIT 1),"
+						 "  pg_catalog.clock_timestamp())",
+				  8, types);
 	if (count > 1)
 		qsort(intake->values, count, sizeof(IntakeValue), compare_values);
 	namespaces = cdp_palloc_array(Datum, count + 1);
@@ -372,7 +373,8 @@ intake_clear_rejections(Graph *graph, const char *source)
 	arguments[0] = CStringGetTextDatum(source);
 	cdp_statement(&any_plan, "SELECT FROM cdp_data.rejected_record AS r WHERE r.source OPERATOR(pg_catalog.=) $1 LIMIT 1", 1, types);
 	cdp_statement(&plan, "DELETE FROM cdp_data.rejected_record AS r"
-				  " WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) ANY ($2)", 2, types);
+						 " WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) ANY ($2)",
+				  2, types);
 	if (SPI_execute_plan(any_plan, arguments, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for rejected records");
 	if (SPI_processed > 0)

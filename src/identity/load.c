@@ -152,7 +152,7 @@ load_if_block_flips(Graph *graph, TupleTableSlot *slot)
 	int			namespace_index = namespace_index_of(graph, DatumGetInt16(slot->tts_values[IDENTIFIER_NAMESPACE_ID]));
 	bool		was_blocked = DatumGetChar(slot->tts_values[IDENTIFIER_STATE]) == IDENTIFIER_BLOCKED;
 	bool		is_blocked = graph_is_blocked(graph->settings, namespace_index, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
-											  graph_value_hash(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+									   graph_value_hash(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
 
 	if (was_blocked == is_blocked)
 		return false;

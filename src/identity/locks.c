@@ -122,8 +122,9 @@ lock_profiles(Graph *graph, int64 *profile_ids, uint32 count)
 
 	SPI_connect();
 	cdp_statement(&plan, "SELECT p.profile_id FROM cdp_data.profile AS p"
-				  " WHERE p.profile_id OPERATOR(pg_catalog.=) ANY ($1)"
-				  " ORDER BY p.profile_id USING OPERATOR(pg_catalog.<) FOR UPDATE", 1, types);
+						 " WHERE p.profile_id OPERATOR(pg_catalog.=) ANY ($1)"
+						 " ORDER BY p.profile_id USING OPERATOR(pg_catalog.<) FOR UPDATE",
+				  1, types);
 	if (SPI_execute_plan(plan, &argument, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not lock profiles");
 	if (SPI_processed != distinct)

@@ -251,7 +251,7 @@ writer_row(Writer *writer, const Datum *values)
 		for (int i = 0; i < columns; i++)
 			writer->columns[i] = MemoryContextAlloc(writer->context, mul_size(sizeof(Datum), STATEMENT_ROWS));
 	for (int i = 0; i < columns; i++)
-		writer->columns[i][writer->rows] = values[i];
+		writer->columns[i][writer->rows] = values[i];	/* NOLINT(clang-analyzer-core.uninitialized.Assign) */
 	if (++writer->rows == STATEMENT_ROWS)
 		writer_flush(writer);
 }

@@ -48,6 +48,6 @@ hash_u64(uint64 key)
 #include "lib/simplehash.h"
 
 extern void *graph_grow(MemoryContext context, void *array, uint32 count,
-						uint32	   *capacity, Size size);
+						uint32 *capacity, Size size);
 
 #endif							/* CDP_IDENTITY_TABLES_H */

@@ -51,7 +51,7 @@ def align(line):
     if match and not match.group(1).endswith(("*/", '"')):
         line, comment = match.groups()
     match = DECLARATION.match(line)
-    if match and line.count("(") == line.count(")"):
+    if match and ("=" in match.group(4) or line.count("(") == line.count(")")):
         indent, kind, stars, rest = match.groups()
         if kind.split()[0] not in NOT_A_TYPE or (len(kind.split()) > 1 and kind.split()[0] in ("static", "const", "struct", "enum", "union", "extern") and kind.split()[-1] not in ("const", "static", "struct", "enum", "union", "extern")):
             start = indent + kind
