@@ -492,6 +492,11 @@ DECLARE
     blocked_value text := $2;
 BEGIN
     PERFORM cdp.require_admin();
+    IF pg_catalog.num_nonnulls($2, $3) <> 1 THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'either a value or a pattern must be given',
+            HINT = 'Repeat what was given to cdp.block_identifier; the view cdp.blocked_identifiers lists it.';
+    END IF;
     IF $1 IS NOT NULL AND $2 IS NOT NULL THEN
         blocked_value := COALESCE(cdp.normalize_identifier($1, $2), $2);
     END IF;
@@ -828,6 +833,52 @@ $check$;
 COMMENT ON FUNCTION cdp.check_identities() IS
 'Every inconsistency between evidence, links, partition, ids and normaliser versions; no rows on a sound database.  Reads everything, writes nothing.';
 
+CREATE FUNCTION cdp.replace_identifiers(old_ids bigint[], new_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $replace$
+#variable_conflict use_column
+BEGIN
+    UPDATE cdp_data.record AS r
+    SET hub = COALESCE((SELECT m.new_id FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id) WHERE m.old_id = r.hub), r.hub),
+        ids = (SELECT CASE WHEN pg_catalog.count(*) > 1 THEN pg_catalog.array_agg(k.id ORDER BY k.id) END
+               FROM (SELECT DISTINCT COALESCE(m.new_id, u.id) AS id
+                     FROM pg_catalog.unnest(r.ids) AS u(id)
+                     LEFT JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id) ON m.old_id = u.id) AS k)
+    WHERE r.hub = ANY ($1) OR r.ids && $1;
+
+    -- Labels and the anchors of profiles go on with the new identifier.
+    INSERT INTO cdp_data.label (kind, a, b, reason, created_at, created_by)
+    SELECT k.kind, LEAST(k.a, k.b), GREATEST(k.a, k.b), k.reason, k.created_at, k.created_by
+    FROM (SELECT l.label_id, l.kind, COALESCE(x.new_id, l.a) AS a, COALESCE(y.new_id, l.b) AS b, l.reason, l.created_at, l.created_by
+          FROM cdp_data.label AS l
+          LEFT JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS x(old_id, new_id) ON x.old_id = l.a
+          LEFT JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS y(old_id, new_id) ON y.old_id = l.b
+          WHERE l.a = ANY ($1) OR l.b = ANY ($1)) AS k
+    WHERE k.a <> k.b
+    ORDER BY k.label_id
+    ON CONFLICT ON CONSTRAINT label_pair DO NOTHING;
+    DELETE FROM cdp_data.label AS l WHERE l.a = ANY ($1) OR l.b = ANY ($1);
+    UPDATE cdp_data.profile AS p SET anchor = m.new_id
+    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id) WHERE m.old_id = p.anchor;
+
+    DELETE FROM cdp_data.link AS l WHERE l.a = ANY ($1) OR l.b = ANY ($1);
+    DELETE FROM cdp_data.identifier_history AS h WHERE h.identifier_id = ANY ($1);
+    INSERT INTO cdp_data.identity_change (changed_at, kind, profile_id, other_profile_id, identifiers, cause)
+    SELECT pg_catalog.clock_timestamp(), 'merge', n.profile_id, o.profile_id, 1, 'renormalize'
+    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id)
+    JOIN cdp_data.identifier AS o ON o.id = m.old_id
+    JOIN cdp_data.identifier AS n ON n.id = m.new_id
+    WHERE o.profile_id <> n.profile_id
+      AND NOT EXISTS (SELECT FROM cdp_data.identifier AS i WHERE i.profile_id = o.profile_id AND i.id <> ALL ($1));
+    DELETE FROM cdp_data.identifier AS i WHERE i.id = ANY ($1);
+    UPDATE cdp_data.profile AS p SET state = 'r', changed_at = pg_catalog.clock_timestamp()
+    WHERE p.state <> 'r' AND NOT EXISTS (SELECT FROM cdp_data.identifier AS i WHERE i.profile_id = p.profile_id);
+END
+$replace$;
+COMMENT ON FUNCTION cdp.replace_identifiers(bigint[], bigint[]) IS
+'Part of cdp.renormalize: puts identifiers in the place of others that turned out to be the same, in records, labels and anchors, and forgets the others.  A rebuild must follow.';
+
 CREATE FUNCTION cdp.renormalize(namespace text DEFAULT NULL, OUT identifiers_changed bigint, OUT identifiers_invalid bigint) RETURNS record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -837,6 +888,8 @@ DECLARE
     n record;
     i record;
     survivor bigint;
+    old_ids bigint[] := '{}';
+    new_ids bigint[] := '{}';
 BEGIN
     identifiers_changed := 0;
     identifiers_invalid := 0;
@@ -863,21 +916,16 @@ BEGIN
                 IF NOT FOUND THEN
                     UPDATE cdp_data.identifier AS t SET value = i.normalized WHERE t.id = i.id;
                 ELSE
-                    -- Two spellings became one: the records move, the old identifier stays without evidence.
-                    UPDATE cdp_data.record AS r
-                    SET ids = CASE WHEN r.ids IS NULL THEN NULL
-                                   ELSE ARRAY(SELECT DISTINCT CASE u.id WHEN i.id THEN survivor ELSE u.id END
-                                              FROM pg_catalog.unnest(r.ids) AS u(id) ORDER BY 1) END,
-                        hub = CASE r.hub WHEN i.id THEN survivor ELSE r.hub END
-                    WHERE r.hub = i.id
-                       OR r.hub IN (SELECT l.a FROM cdp_data.link AS l WHERE l.b = i.id) AND i.id = ANY (r.ids);
+                    old_ids := old_ids OPERATOR(pg_catalog.||) i.id::bigint;
+                    new_ids := new_ids OPERATOR(pg_catalog.||) survivor;
                 END IF;
             END IF;
         END LOOP;
         UPDATE cdp_data.namespace AS t SET normalizer_version = cdp.normalizer_version(t.normalizer) WHERE t.namespace_id = n.namespace_id;
     END LOOP;
-    -- A record that comes to hold one identifier only keeps it as its hub.
-    UPDATE cdp_data.record AS r SET ids = NULL WHERE pg_catalog.cardinality(r.ids) = 1;
+    IF pg_catalog.cardinality(old_ids) > 0 THEN
+        PERFORM cdp.replace_identifiers(old_ids, new_ids);
+    END IF;
     PERFORM cdp.rebuild_identities();
 END
 $renormalize$;

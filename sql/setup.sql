@@ -174,6 +174,13 @@ END
 $views$;
 COMMENT ON FUNCTION cdp.create_setup_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability setup.';
 
+CREATE FUNCTION cdp.view_names() RETURNS SETOF name
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT v.name::name FROM (VALUES ('options'), ('blocked_identifiers'), ('labels'), ('namespaces'), ('identifiers'), ('identity_changes'), ('rejected_records')) AS v(name);
+END;
+COMMENT ON FUNCTION cdp.view_names() IS 'The views that cdp.setup() creates in schema cdp.';
+
 CREATE FUNCTION cdp.teardown(keep_data boolean DEFAULT true) RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -188,15 +195,8 @@ BEGIN
     END IF;
     PERFORM cdp.require_owner();
     -- Views of the platform only: what others built on them stops this with PostgreSQL's own error.
-    FOR view_name IN
-        SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
-        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'cdp' AND c.relkind = 'v'
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
-                          WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-        ORDER BY c.oid DESC
-    LOOP
-        EXECUTE 'DROP VIEW ' || view_name;
+    FOR view_name IN SELECT v FROM cdp.view_names() AS v LOOP
+        EXECUTE pg_catalog.format('DROP VIEW IF EXISTS cdp.%I', view_name);
     END LOOP;
     IF NOT keep_data THEN
         DROP SCHEMA IF EXISTS cdp_data CASCADE;
@@ -293,12 +293,8 @@ BEGIN
     END IF;
     EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA cdp_data TO %s', role);
     EXECUTE pg_catalog.format('GRANT SELECT ON ALL TABLES IN SCHEMA cdp_data TO %s', role);
-    FOR view_name IN
-        SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
-        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'cdp' AND c.relkind = 'v' AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
-    LOOP
-        EXECUTE pg_catalog.format('GRANT SELECT ON %s TO %s', view_name, role);
+    FOR view_name IN SELECT v FROM cdp.view_names() AS v LOOP
+        EXECUTE pg_catalog.format('GRANT SELECT ON cdp.%I TO %s', view_name, role);
     END LOOP;
     IF access IN ('writer', 'admin') THEN
         EXECUTE pg_catalog.format('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA cdp_data TO %s', role);

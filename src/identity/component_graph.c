@@ -259,7 +259,7 @@ node_is_less(const ComponentGraph *graph, uint64 a, uint64 b, const NodeType typ
 		struct varlena *text_b = text_at(graph, b);
 		Size		length_a = VARSIZE_ANY_EXHDR(text_a);
 		Size		length_b = VARSIZE_ANY_EXHDR(text_b);
-		int order = memcmp(VARDATA_ANY(text_a), VARDATA_ANY(text_b),
+		int			order = memcmp(VARDATA_ANY(text_a), VARDATA_ANY(text_b),
 						   Min(length_a, length_b));
 
 		return order < 0 || (order == 0 && length_a < length_b);
@@ -282,7 +282,7 @@ prefer_huge_pages(void *array, Size bytes)
 	if (bytes >= HUGE_PAGE_ARRAY_BYTES)
 	{
 		char	   *start = (char *) TYPEALIGN(SYSTEM_PAGE_BYTES, array);
-		char *end = (char *) TYPEALIGN_DOWN(SYSTEM_PAGE_BYTES,
+		char	   *end = (char *) TYPEALIGN_DOWN(SYSTEM_PAGE_BYTES,
 											(char *) array + bytes);
 
 		/* only advice: an error changes nothing */
@@ -348,7 +348,7 @@ reserve_nodes(ComponentGraph *graph, uint64 more)
 		/* the strings of more nodes are taken to be as long as those so far */
 		double		bytes_per_node = bytes_for_nodes(graph, graph->capacity) / graph->capacity;
 		double		text_per_node = (double) graph->text_bytes / graph->count;
-		double allowed = ((double) graph->limit_bytes - graph->fixed_bytes -
+		double		allowed = ((double) graph->limit_bytes - graph->fixed_bytes -
 						  graph->block_bytes + graph->text_bytes) /
 			(bytes_per_node + text_per_node);
 

@@ -139,6 +139,10 @@ check_columns(Stitch *stitch, CdpQuery *query)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("the query yields no identifiers"),
 				 errhint("Name each column of identifiers after its namespace: SELECT id AS record_key, mail AS email, ...")));
+	/* A bare NULL has the type text. */
+	if (stitch->time_column >= 0 && stitch->columns[stitch->time_column].type == TEXTOID &&
+		cdp_query_coerce(query, stitch->time_column + 1, TIMESTAMPTZOID))
+		stitch->columns[stitch->time_column].type = TIMESTAMPTZOID;
 	if (stitch->time_column >= 0 && stitch->columns[stitch->time_column].type != TIMESTAMPTZOID)
 	{
 		Oid			type = stitch->columns[stitch->time_column].type;
