@@ -360,7 +360,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- The transaction after each step is a real one, and resolve_at() must say at
+-- From an empty storage, and leaves one.  The transaction after each step is a real one, and resolve_at() must say at
 -- the end what resolve() said then.
 CREATE PROCEDURE history_of(seed integer, steps integer)
 LANGUAGE plpgsql AS $$
@@ -376,9 +376,6 @@ DECLARE
     moments timestamptz[] := '{}';
     answers jsonb[] := '{}';
 BEGIN
-    PERFORM cdp.teardown(false);
-    PERFORM cdp.setup();
-    COMMIT;
     FOREACH line IN ARRAY configuration_text(e) LOOP
         EXECUTE line;
     END LOOP;
@@ -419,6 +416,8 @@ BEGIN
     IF problem IS NULL THEN
         SELECT string_agg(c::text, ', ') INTO problem FROM cdp.check_identities() c;
     END IF;
+    PERFORM cdp.teardown(false);
+    PERFORM cdp.setup();
     COMMIT;
     IF problem IS NOT NULL THEN
         RAISE INFO 'history, seed %: %', seed, problem;
