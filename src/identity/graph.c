@@ -353,16 +353,28 @@ graph_compare_identifiers(const Graph *graph, uint32 a, uint32 b)
 {
 	const GraphIdentifier *left = &graph->identifiers[a];
 	const GraphIdentifier *right = &graph->identifiers[b];
-	int			order;
 
 	if (a == b)
 		return 0;
 	if (left->namespace_index != right->namespace_index)
 		return left->namespace_index < right->namespace_index ? -1 : 1;
-	order = memcmp(left->value, right->value, Min(left->length, right->length));
-	if (order != 0)
-		return order;
-	return (left->length > right->length) - (left->length < right->length);
+	return compare_bytes(left->value, left->length, right->value, right->length);
+}
+
+/*
+ * The order of names: that of the namespace, then the value, whatever the
+ * priorities are.
+ */
+int
+graph_compare_by_name(const Graph *graph, uint32 a, uint32 b)
+{
+	const GraphIdentifier *left = &graph->identifiers[a];
+	const GraphIdentifier *right = &graph->identifiers[b];
+
+	if (left->namespace_index != right->namespace_index)
+		return strcmp(graph->settings->namespaces[left->namespace_index].name,
+					  graph->settings->namespaces[right->namespace_index].name);
+	return compare_bytes(left->value, left->length, right->value, right->length);
 }
 
 static int

@@ -62,7 +62,6 @@ typedef struct GraphIdentifier
 	bool		links_loaded:1;
 	bool		labels_loaded:1;
 	bool		in_region:1;	/* of the replay under way */
-	bool		visited:1;
 	bool		is_touched:1;	/* by a record that changes */
 	bool		heads_gained:1; /* links to it came to count heads */
 	bool		heads_lost:1;
@@ -302,6 +301,7 @@ extern uint32 graph_new_label(Graph *graph, uint32 a, uint32 b, bool is_must);
 extern uint32 graph_find_profile(Graph *graph, int64 profile_id, bool create);
 extern void graph_add_replay_seed(Graph *graph, uint32 identifier);
 extern int	graph_compare_identifiers(const Graph *graph, uint32 a, uint32 b);
+extern int	graph_compare_by_name(const Graph *graph, uint32 a, uint32 b);
 extern void graph_sort_identifiers(const Graph *graph, uint32 *ids, uint32 count);
 extern void graph_apply(Graph *graph);
 
@@ -357,7 +357,6 @@ extern bool graph_link_was_active(const Graph *graph, const GraphLink *link);
 
 /* partition.c */
 extern void partition_update(Graph *graph);
-extern int	graph_compare_links(const void *left, const void *right, void *argument);
 
 /* relabel.c */
 extern void relabel_profiles(Graph *graph);

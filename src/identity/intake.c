@@ -94,32 +94,16 @@ compare_values(const void *left, const void *right)
 {
 	const IntakeValue *a = left;
 	const IntakeValue *b = right;
-	int			order;
 
 	if (a->namespace_index != b->namespace_index)
 		return a->namespace_index < b->namespace_index ? -1 : 1;
-	order = memcmp(a->value, b->value, Min(a->length, b->length));
-	if (order != 0)
-		return order;
-	return (a->length > b->length) - (a->length < b->length);
+	return compare_bytes(a->value, a->length, b->value, b->length);
 }
 
-/* Order by namespace name and value, which no setting changes. */
 static int
-compare_by_name(const void *left, const void *right, void *argument)
+compare_positions(const void *left, const void *right, void *argument)
 {
-	const Graph *graph = argument;
-	const GraphIdentifier *a = &graph->identifiers[*(const uint32 *) left];
-	const GraphIdentifier *b = &graph->identifiers[*(const uint32 *) right];
-	int			order;
-
-	if (a->namespace_index != b->namespace_index)
-		return strcmp(graph->settings->namespaces[a->namespace_index].name,
-					  graph->settings->namespaces[b->namespace_index].name);
-	order = memcmp(a->value, b->value, Min(a->length, b->length));
-	if (order != 0)
-		return order;
-	return (a->length > b->length) - (a->length < b->length);
+	return graph_compare_by_name(argument, *(const uint32 *) left, *(const uint32 *) right);
 }
 
 /*
@@ -135,10 +119,10 @@ compare_contents(Graph *graph, const uint32 *left, int left_count, const uint32 
 
 	memcpy(a, left, sizeof(uint32) * left_count);
 	memcpy(b, right, sizeof(uint32) * right_count);
-	qsort_arg(a, left_count, sizeof(uint32), compare_by_name, graph);
-	qsort_arg(b, right_count, sizeof(uint32), compare_by_name, graph);
+	qsort_arg(a, left_count, sizeof(uint32), compare_positions, graph);
+	qsort_arg(b, right_count, sizeof(uint32), compare_positions, graph);
 	for (int i = 0; i < Min(left_count, right_count) && order == 0; i++)
-		order = compare_by_name(&a[i], &b[i], graph);
+		order = graph_compare_by_name(graph, a[i], b[i]);
 	if (order == 0)
 		order = left_count - right_count;
 	pfree(a);

@@ -36,22 +36,6 @@ typedef struct SortableLink
 } SortableLink;
 
 static int
-compare_names(const Graph *graph, uint32 left, uint32 right)
-{
-	const GraphIdentifier *a = &graph->identifiers[left];
-	const GraphIdentifier *b = &graph->identifiers[right];
-	int			order;
-
-	if (a->namespace_index != b->namespace_index)
-		return strcmp(graph->settings->namespaces[a->namespace_index].name,
-					  graph->settings->namespaces[b->namespace_index].name);
-	order = memcmp(a->value, b->value, Min(a->length, b->length));
-	if (order != 0)
-		return order;
-	return (a->length > b->length) - (a->length < b->length);
-}
-
-static int
 compare_links(const void *left, const void *right, void *argument)
 {
 	const SortableLink *a = left;
@@ -75,8 +59,8 @@ compare_links(const void *left, const void *right, void *argument)
 		order = graph_compare_identifiers(graph, x->end[0], y->end[0]);
 		return order != 0 ? order : graph_compare_identifiers(graph, x->end[1], y->end[1]);
 	}
-	order = compare_names(graph, x->end[0], y->end[0]);
-	return order != 0 ? order : compare_names(graph, x->end[1], y->end[1]);
+	order = graph_compare_by_name(graph, x->end[0], y->end[0]);
+	return order != 0 ? order : graph_compare_by_name(graph, x->end[1], y->end[1]);
 }
 
 /* Smaller comes first: the oldest link, or the newest under drop_older. */

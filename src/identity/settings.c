@@ -215,11 +215,8 @@ compare_blocked(const void *left, const void *right)
 {
 	const BlockedIdentifier *a = left;
 	const BlockedIdentifier *b = right;
-	int			order = memcmp(a->value, b->value, Min(a->length, b->length));
 
-	if (order != 0)
-		return order;
-	return (a->length > b->length) - (a->length < b->length);
+	return compare_bytes(a->value, a->length, b->value, b->length);
 }
 
 /* Reads one of the small tables and calls back for each row. */
@@ -267,7 +264,6 @@ read_namespace(GraphSettings *settings, Datum *values, bool *nulls)
 	if (!nulls[6])
 		ns->pattern = DatumGetTextPCopy(values[6]);
 	ns->priority = DatumGetInt32(values[7]);
-	ns->is_person = strcmp(TextDatumGetCString(values[8]), "person") == 0;
 	ns->max_per_profile = nulls[9] ? 0 : DatumGetInt32(values[9]);
 	ns->max_links = nulls[10] ? 0 : DatumGetInt32(values[10]);
 }

@@ -21,7 +21,6 @@ typedef struct GraphNamespace
 	int			priority;
 	Normalizer	normalizer;
 	text	   *pattern;		/* NULL: every normalised value is valid */
-	bool		is_person;
 	int			max_per_profile;	/* 0: unlimited */
 	int			max_links;		/* 0: never shared */
 } GraphNamespace;
@@ -97,6 +96,17 @@ extern bool graph_is_blocked(const GraphSettings *settings, int namespace_index,
 							 const char *value, uint32 length, uint32 hash);
 extern bool graph_value_is_valid(const GraphSettings *settings, int namespace_index,
 								 const char *value, uint32 length);
+/* The order of values: as bytes, a shorter one before its continuations. */
+static inline int
+compare_bytes(const char *left, uint32 left_length, const char *right, uint32 right_length)
+{
+	int			order = memcmp(left, right, Min(left_length, right_length));
+
+	if (order != 0)
+		return order;
+	return (left_length > right_length) - (left_length < right_length);
+}
+
 extern uint32 graph_value_hash(const char *value, uint32 length);
 
 #endif							/* CDP_IDENTITY_SETTINGS_H */
