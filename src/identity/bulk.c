@@ -3,8 +3,9 @@
  *		Inserting a large part of a table at once: rows go to the heap without
  *		index entries, and the indexes are built afterwards.
  *
- * Only for the sole writer of the graph.  Until it commits, an abort leaves
- * the old indexes in place, which never heard of the new rows.
+ * Only for the sole writer of the graph, and for tables with exactly the columns
+ * that are given.  Until it commits, an abort leaves the old indexes in place,
+ * which never heard of the new rows.
  */
 #include "postgres.h"
 

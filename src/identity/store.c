@@ -10,7 +10,9 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -511,6 +513,35 @@ store_identity_changes(Graph *graph)
 }
 
 /*
+ * Whether rows may go to a table past the executor: it has the columns that
+ * cdp.setup() gave it and nothing that would have to be computed, checked or
+ * fired, and nobody in this session reads through its indexes.
+ */
+static bool
+takes_bulk(Relation relation, int column_count)
+{
+	TupleConstr *constraints = RelationGetDescr(relation)->constr;
+	List	   *indexes;
+	ListCell   *cell;
+	bool		in_use = false;
+
+	if (RelationGetNumberOfAttributes(relation) != column_count ||
+		relation->trigdesc != NULL || relation->rd_rel->relrowsecurity ||
+		(constraints != NULL && constraints->num_check > 0))
+		return false;
+	indexes = RelationGetIndexList(relation);
+	foreach (cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		in_use |= index->rd_refcnt > 1;
+		index_close(index, NoLock);
+	}
+	list_free(indexes);
+	return !in_use;
+}
+
+/*
  * Whether so much is new that building the indexes afterwards is cheaper than
  * keeping them up to date.
  */
@@ -519,7 +550,11 @@ is_bulk(Graph *graph)
 {
 	uint64		inserted = 0;
 
-	if (!graph->exclusive)
+	if (!graph->exclusive ||
+		!takes_bulk(graph->identifier_relation, insert_identifier.column_count) ||
+		!takes_bulk(graph->record_relation, insert_record.column_count) ||
+		!takes_bulk(graph->link_relation, insert_link.column_count) ||
+		!takes_bulk(graph->profile_relation, insert_profile.column_count))
 		return false;
 	for (uint32 i = 0; i < graph->record_count; i++)
 		if (!graph->records[i].is_stored && !graph->records[i].is_removed)
@@ -534,7 +569,7 @@ is_bulk(Graph *graph)
 void
 store_changes(Graph *graph)
 {
-	bool		bulk = is_bulk(graph);
+	bool		bulk;
 	int			guc_level = NewGUCNestLevel();
 
 	/*
@@ -549,6 +584,7 @@ store_changes(Graph *graph)
 
 	/* Open scans would keep the indexes from being built anew. */
 	graph_refresh_snapshot(graph);
+	bulk = is_bulk(graph);
 	SPI_connect();
 	graph->now = GetCurrentTimestamp();
 	store_identifiers(graph, bulk);
