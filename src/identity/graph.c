@@ -173,7 +173,7 @@ graph_create_for(const GraphSettings *settings, bool exclusive, const char *caus
 	graph->settings = settings;
 	graph->relations = graph_relations();
 	graph->cause = cause;
-	graph->exclusive = exclusive;
+	graph->is_realtime = !exclusive;
 	graph->read_only = read_only;
 	graph->by_value = valuetable_create(context, 64, graph);
 	graph->by_id = u64map_create(context, 64, NULL);
@@ -186,6 +186,9 @@ graph_create_for(const GraphSettings *settings, bool exclusive, const char *caus
 	graph->link_relation = table_open(graph->relations->link, lockmode);
 	graph->label_relation = table_open(graph->relations->label, AccessShareLock);
 	graph->profile_relation = table_open(graph->relations->profile, lockmode);
+	/* The transaction may have become the only writer by an earlier call. */
+	graph->exclusive = exclusive ||
+		(!read_only && CheckRelationLockedByMe(graph->record_relation, ShareRowExclusiveLock, true));
 	graph_refresh_snapshot(graph);
 
 	/* Labels and retired ids are rare: whether there are any is asked once. */

@@ -213,6 +213,7 @@ typedef struct Graph
 	const char *cause;			/* for identity_change */
 	bool		read_only;		/* nothing will be written */
 	bool		exclusive;		/* nobody else writes: no row locks */
+	bool		is_realtime;	/* replays no more than max_replay */
 	bool		whole;			/* all identifiers and links are in memory */
 	bool		derive;			/* links are derived anew from all records */
 	bool		has_labels;

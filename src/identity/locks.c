@@ -10,11 +10,14 @@
  * had is read again after it.
  *
  * An operation that is the only writer (graph->exclusive) needs none of this.
+ * A transaction with very many advisory locks makes itself that.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/array.h"
 
@@ -27,11 +30,31 @@
 #define LOCK_CLASS_RECORD		0xCD01
 #define LOCK_CLASS_IDENTIFIER	0xCD02
 
+/*
+ * Advisory locks stand in the server's lock table, which all sessions share.  A
+ * transaction that takes in very many records becomes the only writer instead.
+ */
+#define ADVISORY_LOCKS_MAX		(8 * max_locks_per_xact)
+
 static void
-lock_hash(uint32 high, uint32 low, uint16 class)
+lock_hash(Graph *graph, uint32 high, uint32 low, uint16 class)
 {
+	static TimestampTz transaction = 0;
+	static int	count = 0;
 	LOCKTAG		tag;
 
+	if (CheckRelationLockedByMe(graph->record_relation, ShareRowExclusiveLock, true))
+		return;
+	if (transaction != GetCurrentTransactionStartTimestamp())
+	{
+		transaction = GetCurrentTransactionStartTimestamp();
+		count = 0;
+	}
+	if (++count > ADVISORY_LOCKS_MAX)
+	{
+		LockRelation(graph->record_relation, ShareRowExclusiveLock);
+		return;
+	}
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, high, low, class);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
@@ -46,7 +69,7 @@ lock_record(Graph *graph, uint32 position)
 
 	if (graph->exclusive)
 		return;
-	lock_hash(record->hash, record->key_length, LOCK_CLASS_RECORD);
+	lock_hash(graph, record->hash, record->key_length, LOCK_CLASS_RECORD);
 	graph_refresh_snapshot(graph);
 }
 
@@ -80,7 +103,7 @@ lock_new_identifiers(Graph *graph)
 		qsort(hashes, count, sizeof(uint32), compare_uint32);
 		for (uint32 i = 0; i < count; i++)
 			if (i == 0 || hashes[i] != hashes[i - 1])
-				lock_hash(0, hashes[i], LOCK_CLASS_IDENTIFIER);
+				lock_hash(graph, 0, hashes[i], LOCK_CLASS_IDENTIFIER);
 		graph_refresh_snapshot(graph);
 		load_stored_ids(graph);
 	}

@@ -296,7 +296,7 @@ take_ring(Graph *graph, Region *region)
 		uint32		node = region->nodes[k];
 
 		CHECK_FOR_INTERRUPTS();
-		if (!graph->exclusive && region->count > (uint32) graph->settings->max_replay)
+		if (graph->is_realtime && region->count > (uint32) graph->settings->max_replay)
 			return false;
 		/* Links inside the ring take part as well. */
 		load_links_of(graph, node);
