@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -224,7 +225,7 @@ print_value(void *argument, StitchColumn *column, const char *bytes, size_t leng
 	appendStringInfoString(json, json->len > 1 ? ", {" : "{");
 	escape_json(json, column->name);
 	appendStringInfoString(json, ": ");
-	escape_json(json, pnstrdup(bytes, Min(length, IDENTIFIER_MAX_LENGTH)));
+	escape_json(json, pnstrdup(bytes, pg_mbcliplen(bytes, (int) length, IDENTIFIER_MAX_LENGTH)));
 	appendStringInfoChar(json, '}');
 }
 
@@ -348,7 +349,7 @@ take_row(void *argument, TupleTableSlot *slot)
 		appendStringInfoChar(&json, '[');
 		each_identifier(stitch, slot, print_value, &json);
 		appendStringInfoChar(&json, ']');
-		intake_reject(&stitch->intake, key == NULL ? NULL : pnstrdup(key, Min(key_length, IDENTIFIER_MAX_LENGTH)),
+		intake_reject(&stitch->intake, key == NULL ? NULL : pnstrdup(key, pg_mbcliplen(key, (int) key_length, IDENTIFIER_MAX_LENGTH)),
 					  observed_at, has_time, &rejection, json.data);
 	}
 	if (++stitch->rows_in_batch % 256 == 0 &&
