@@ -98,6 +98,12 @@ graph_grow(MemoryContext context, void *array, uint32 count, uint32 *capacity, S
 }
 
 /*
+ * Set while the query of a cdp.stitch runs in this session.  What it calls must
+ * not write: the stitch has read rules and records already.
+ */
+bool		graph_query_is_running = false;
+
+/*
  * The start of everything that writes: checks the rights once, and takes the
  * two locks that order writers.  The rules do not change while somebody holds
  * RowExclusiveLock on cdp_data.namespace; whoever takes more than
@@ -117,9 +123,14 @@ graph_begin_writing(LOCKMODE lockmode)
 		ereport(ERROR,
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 				 errmsg("cannot change identities in a read-only transaction")));
+	if (graph_query_is_running)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot change identities while the query of cdp.stitch runs"),
+				 errhint("Do it before or after, not in a function that the query calls.")));
 	for (int i = 0; i < lengthof(written); i++)
 	{
-		AclResult	result = pg_class_aclcheck(written[i], GetUserId(), ACL_SELECT | ACL_INSERT | ACL_UPDATE);
+		AclResult	result = pg_class_aclcheck(written[i], GetUserId(), ACL_SELECT);
 
 		if (result == ACLCHECK_OK)
 			result = pg_class_aclcheck(written[i], GetUserId(), ACL_INSERT);

@@ -279,6 +279,7 @@ typedef struct Graph
 } Graph;
 
 /* graph.c */
+extern bool graph_query_is_running;
 extern Graph *graph_create(const GraphSettings *settings, bool exclusive, const char *cause);
 extern Graph *graph_create_for(const GraphSettings *settings, bool exclusive, const char *cause, bool read_only);
 extern void graph_begin_writing(LOCKMODE lockmode);

@@ -369,7 +369,8 @@ take_row(void *argument, TupleTableSlot *slot)
  * The query runs with the caller's rights and search_path.
  *
  * Errors: NULL arguments; what is not one read-only query; columns that are
- * missing, unknown or of the wrong type; no right to write.
+ * missing, unknown or of the wrong type; no right to write; a query that itself
+ * changes identities.
  */
 Datum
 cdp_stitch(PG_FUNCTION_ARGS)
@@ -399,7 +400,16 @@ cdp_stitch(PG_FUNCTION_ARGS)
 	check_columns(&stitch, query);
 
 	begin_batch(&stitch);
-	(void) cdp_query_run(query, 0, take_row, &stitch);
+	graph_query_is_running = true;
+	PG_TRY();
+	{
+		(void) cdp_query_run(query, 0, take_row, &stitch);
+	}
+	PG_FINALLY();
+	{
+		graph_query_is_running = false;
+	}
+	PG_END_TRY();
 	finish_batch(&stitch, true);
 	cdp_query_free(query);
 
