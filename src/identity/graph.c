@@ -147,6 +147,25 @@ graph_begin_writing(LOCKMODE lockmode)
 	LockRelationOid(relations->record, lockmode);
 }
 
+/*
+ * Whether the caller may read the graph; tables are read here without the
+ * executor, which would check it.
+ */
+void
+graph_check_readable(void)
+{
+	const GraphRelations *relations = graph_relations();
+	const Oid	read[] = {relations->identifier, relations->record, relations->link, relations->profile, relations->label};
+
+	for (int i = 0; i < lengthof(read); i++)
+		if (pg_class_aclcheck(read[i], GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied for the storage of cdp"),
+					 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'reader').",
+							 GetUserNameFromId(GetUserId(), false))));
+}
+
 static bool
 has_rows(StorageScan *scan)
 {

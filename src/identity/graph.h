@@ -283,6 +283,7 @@ extern bool graph_query_is_running;
 extern Graph *graph_create(const GraphSettings *settings, bool exclusive, const char *cause);
 extern Graph *graph_create_for(const GraphSettings *settings, bool exclusive, const char *cause, bool read_only);
 extern void graph_begin_writing(LOCKMODE lockmode);
+extern void graph_check_readable(void);
 extern void graph_refresh_snapshot(Graph *graph);
 extern void graph_finish(Graph *graph);
 extern void graph_expect_records(Graph *graph, double records);

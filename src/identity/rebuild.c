@@ -118,6 +118,8 @@ put_difference(ReturnSetInfo *result, const char *problem, char *detail)
  *
  * What a rebuild would change.  Reads only, also on a standby.  Details name
  * ids, no values.
+ *
+ * Errors: no right to read; the graph does not fit into maintenance_work_mem.
  */
 Datum
 cdp_identity_differences(PG_FUNCTION_ARGS)
@@ -125,6 +127,7 @@ cdp_identity_differences(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Graph	   *graph;
 
+	graph_check_readable();
 	InitMaterializedSRF(fcinfo, 0);
 	graph = derive("check", true);
 	for (uint32 i = 0; i < graph->identifier_count; i++)
