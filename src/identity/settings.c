@@ -22,8 +22,6 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -308,7 +306,7 @@ read_blocked(GraphSettings *settings, Datum *values, bool *nulls)
 		bit = graph_value_hash(blocked->value, blocked->length) % BLOCKED_FILTER_BITS;
 		settings->blocked_filter[bit / 8] |= 1 << (bit % 8);
 	}
-	else
+	else if (!nulls[3])
 	{
 		settings->blocked_patterns = repalloc(settings->blocked_patterns,
 											  mul_size(sizeof(BlockedIdentifier), settings->blocked_pattern_count + 1));
@@ -317,6 +315,8 @@ read_blocked(GraphSettings *settings, Datum *values, bool *nulls)
 		blocked->length = 0;
 		blocked->pattern = DatumGetTextPCopy(values[3]);
 	}
+	else
+		return;					/* a constraint forbids this, unless it was dropped */
 	blocked->namespace_index = namespace_index;
 }
 
