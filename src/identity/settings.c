@@ -360,9 +360,10 @@ graph_settings(void)
 
 	(void) graph_relations();
 	if (settings_valid && cached_settings != NULL &&
-		(settings_of_transaction == 0 || settings_of_transaction == GetCurrentTransactionStartTimestamp()))
+		(settings_of_transaction == 0 ||
+		 (IsInParallelMode() && settings_of_transaction == GetCurrentTransactionStartTimestamp())))
 		return cached_settings;
-	/* What a transaction's own snapshot shows is good for that transaction only. */
+	/* What an older snapshot showed is good for parallel queries of that transaction only. */
 	settings_of_transaction = IsInParallelMode() ? GetCurrentTransactionStartTimestamp() : 0;
 
 	/*
