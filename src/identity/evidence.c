@@ -242,8 +242,8 @@ touch_records(Graph *graph, uint32 from)
 /*
  * Brings in the records of the identifiers that became usable or ceased to be
  * so, since their hubs may be others now, and marks their links as changed.
- * Goes through the identifiers from *done on, because blocked ones flip
- * before the heads are counted and shared ones after.
+ * Called twice, because blocked ones flip before the heads are counted and
+ * shared ones after.
  */
 static void
 follow_flips(Graph *graph, bool of_blocked)

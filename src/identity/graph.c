@@ -166,18 +166,6 @@ graph_check_readable(void)
 							 GetUserNameFromId(GetUserId(), false))));
 }
 
-static bool
-has_rows(StorageScan *scan)
-{
-	bool		found;
-
-	scan_all(scan);
-	found = scan_next(scan);
-	if (found)
-		scan_end(scan);
-	return found;
-}
-
 /*
  * A new, empty working set.  With exclusive, the caller has made itself the
  * only writer by graph_begin_writing(ShareRowExclusiveLock).
@@ -221,10 +209,9 @@ graph_create_for(const GraphSettings *settings, bool exclusive, const char *caus
 		(!read_only && CheckRelationLockedByMe(graph->record_relation, ShareRowExclusiveLock, true));
 	graph_refresh_snapshot(graph);
 
-	/* Labels and retired ids are rare: whether there are any is asked once. */
+	/* Labels are rare and do not change now: whether there are any is asked once. */
 	if (RelationGetNumberOfBlocks(graph->label_relation) > 0)
-		graph->has_labels = has_rows(graph_scan(graph, SCAN_LABEL_BY_B));
-	graph->has_retired = has_rows(graph_scan(graph, SCAN_PROFILE_RETIRED));
+		graph->has_labels = scan_has_rows(graph_scan(graph, SCAN_LABEL_BY_B));
 	return graph;
 }
 

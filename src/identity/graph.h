@@ -217,7 +217,6 @@ typedef struct Graph
 	bool		whole;			/* all identifiers and links are in memory */
 	bool		derive;			/* links are derived anew from all records */
 	bool		has_labels;
-	bool		has_retired;
 
 	char	   *arena;
 	Size		arena_left;
@@ -316,6 +315,7 @@ extern void scan_value(StorageScan *scan, int16 namespace_id, const char *value,
 extern void scan_source(StorageScan *scan, const char *source);
 extern void scan_record(StorageScan *scan, const char *source, const char *key, uint32 key_length);
 extern void scan_all(StorageScan *scan);
+extern bool scan_has_rows(StorageScan *scan);
 extern bool scan_next(StorageScan *scan);
 extern void scan_end(StorageScan *scan);
 extern void scan_close(StorageScan *scan);

@@ -806,7 +806,7 @@ load_retired_anchored(Graph *graph, int64 anchor)
 	StorageScan *scan;
 	int64		smallest = 0;
 
-	if (!graph->has_retired || anchor == 0)
+	if (anchor == 0)
 		return 0;
 	scan = graph_scan(graph, SCAN_PROFILE_RETIRED);
 	scan_int64(scan, anchor);

@@ -284,6 +284,7 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 	uint32	   *wanting;
 	uint32		count = 0;
 	int64	   *retired_here;
+	bool		has_retired;
 
 	wanting = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), part_count + 1));
 	for (uint32 i = 0; i < part_count; i++)
@@ -304,6 +305,11 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 			retired_here[part] = profile->profile_id;
 	}
 
+	/*
+	 * Retired ids are rare.  Asked now, under the locks, since others may have
+	 * retired some while this operation waited.
+	 */
+	has_retired = count > 0 && scan_has_rows(graph_scan(graph, SCAN_PROFILE_RETIRED));
 	for (uint32 i = 0; i < count; i++)
 	{
 		Part	   *part = &parts[wanting[i]];
@@ -311,7 +317,7 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 		uint32		position;
 
 		CHECK_FOR_INTERRUPTS();
-		if (graph->has_retired)
+		if (has_retired)
 			for (uint32 member = graph->components[part->component].first_member; member != NO_INDEX;
 				 member = graph->identifiers[member].next_member)
 			{

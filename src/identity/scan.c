@@ -132,6 +132,19 @@ scan_next(StorageScan *scan)
 	return true;
 }
 
+/* Whether the index has any row. */
+bool
+scan_has_rows(StorageScan *scan)
+{
+	bool		found;
+
+	scan_all(scan);
+	found = scan_next(scan);
+	if (found)
+		scan_end(scan);
+	return found;
+}
+
 /* Ends a look-up before its last row. */
 void
 scan_end(StorageScan *scan)
