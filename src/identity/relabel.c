@@ -117,18 +117,22 @@ collect_parts(Graph *graph, uint32 **part_of, uint32 *part_count)
 }
 
 /*
- * Records in memory that hold an identifier count as they are now; others as
- * they are stored.
+ * For the moves of split profiles: how many records hold the identifier.
+ * Records in memory count as they are now, others as they are stored.  Once for
+ * all of them, because it goes through all records in memory.
  */
 static void
-count_incidences(Graph *graph, const Move *moves, uint32 count, int64 *incidences)
+count_incidences(Graph *graph, const Move *moves, uint32 count, const bool *is_split, int64 *incidences)
 {
-	struct u64map_hash *positions = u64map_create(graph->context, count, NULL);
+	struct u64map_hash *positions = u64map_create(graph->context, 64, NULL);
 
 	for (uint32 i = 0; i < count; i++)
 	{
 		bool		found;
 
+		if (!is_split[i])
+			continue;
+		CHECK_FOR_INTERRUPTS();
 		incidences[i] = graph->derive ? 0 : load_incidences(graph, moves[i].identifier);
 		u64map_insert(positions, moves[i].identifier, &found)->position = i;
 	}
@@ -136,6 +140,8 @@ count_incidences(Graph *graph, const Move *moves, uint32 count, int64 *incidence
 	{
 		const GraphRecord *record = &graph->records[i];
 
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
 		if (record->is_stored && !graph->derive)
 			for (int k = 0; k < record->old_id_count; k++)
 			{
@@ -232,6 +238,9 @@ keep_ids_at_home(Graph *graph, Part *parts, const uint32 *part_of, const Move *m
 {
 	uint32	   *home_of;
 	uint32		run;
+	bool	   *is_split = MemoryContextAllocHuge(graph->context, move_count + 1);
+	int64	   *incidences = MemoryContextAllocHuge(graph->context, mul_size(sizeof(int64), move_count + 1));
+	bool		any_split = false;
 
 	/* All profiles first, because the array moves while it grows. */
 	for (uint32 i = 0; i < move_count; i++)
@@ -241,22 +250,25 @@ keep_ids_at_home(Graph *graph, Part *parts, const uint32 *part_of, const Move *m
 
 	for (uint32 i = 0; i < move_count; i = run)
 	{
+		/* Moves are in order of profile and part. */
+		for (run = i; run < move_count && moves[run].old_profile == moves[i].old_profile; run++)
+			;
+		memset(&is_split[i], moves[run - 1].part != moves[i].part, run - i);
+		any_split |= is_split[i];
+	}
+	if (any_split)
+		count_incidences(graph, moves, move_count, is_split, incidences);
+
+	for (uint32 i = 0; i < move_count; i = run)
+	{
 		uint32		profile = graph_find_profile(graph, moves[i].old_profile, false);
 		uint32		home = part_of[moves[i].part];
-		bool		is_split = false;
 
 		CHECK_FOR_INTERRUPTS();
 		for (run = i; run < move_count && moves[run].old_profile == moves[i].old_profile; run++)
-			if (moves[run].part != moves[i].part)
-				is_split = true;
-		if (is_split)
-		{
-			int64	   *incidences = MemoryContextAllocHuge(graph->context, mul_size(sizeof(int64), run - i));
-
-			count_incidences(graph, &moves[i], run - i, incidences);
-			home = find_home(graph, parts, part_of, &moves[i], run - i, incidences);
-			pfree(incidences);
-		}
+			;
+		if (is_split[i])
+			home = find_home(graph, parts, part_of, &moves[i], run - i, &incidences[i]);
 		home_of[profile] = home;
 		if (parts[home].profile_id == 0 || moves[i].old_profile < parts[home].profile_id)
 			parts[home].profile_id = moves[i].old_profile;
@@ -274,6 +286,8 @@ keep_ids_at_home(Graph *graph, Part *parts, const uint32 *part_of, const Move *m
 		graph->profiles[profile].state = PROFILE_RETIRED;
 		graph->profiles[profile].is_changed = true;
 	}
+	pfree(is_split);
+	pfree(incidences);
 	return home_of;
 }
 
