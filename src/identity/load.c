@@ -683,32 +683,47 @@ void
 load_labels_of(Graph *graph, uint32 identifier)
 {
 	const int	directions[] = {SCAN_LABEL_BY_PAIR, SCAN_LABEL_BY_B};
+	uint32	   *reached = NULL;
+	uint32		count = 0;
+	uint32		capacity = 0;
 
-	check_stack_depth();
 	if (!graph->has_labels || graph->identifiers[identifier].labels_loaded)
 		return;
 	graph->identifiers[identifier].labels_loaded = true;
-	if (graph->identifiers[identifier].id == 0)
-		return;
-	for (int i = 0; i < lengthof(directions); i++)
+	reached = graph_grow(graph->context, reached, count, &capacity, sizeof(uint32));
+	reached[count++] = identifier;
+	for (uint32 k = 0; k < count; k++)
 	{
-		StorageScan *scan = graph_scan(graph, directions[i]);
+		int64		id = graph->identifiers[reached[k]].id;
 
-		scan_int64(scan, graph->identifiers[identifier].id);
-		while (scan_next(scan))
+		if (id == 0)
+			continue;
+		for (int i = 0; i < lengthof(directions); i++)
 		{
-			CHECK_FOR_INTERRUPTS();
-			take_label(graph, scan->slot);
+			StorageScan *scan = graph_scan(graph, directions[i]);
+
+			scan_int64(scan, id);
+			while (scan_next(scan))
+			{
+				CHECK_FOR_INTERRUPTS();
+				take_label(graph, scan->slot);
+			}
+		}
+		for (uint32 half = graph->identifiers[reached[k]].first_label; half != NO_INDEX;)
+		{
+			const GraphLabel *label = &graph->labels[half / 2];
+			uint32		other = label->end[1 - half % 2];
+
+			if (label->is_must && !graph->identifiers[other].labels_loaded)
+			{
+				graph->identifiers[other].labels_loaded = true;
+				reached = graph_grow(graph->context, reached, count, &capacity, sizeof(uint32));
+				reached[count++] = other;
+			}
+			half = label->next[half % 2];
 		}
 	}
-	for (uint32 half = graph->identifiers[identifier].first_label; half != NO_INDEX;)
-	{
-		GraphLabel	label = graph->labels[half / 2];
-
-		if (label.is_must)
-			load_labels_of(graph, label.end[1 - half % 2]);
-		half = label.next[half % 2];
-	}
+	pfree(reached);
 }
 
 /* ---------- profiles ---------- */
