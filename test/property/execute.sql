@@ -187,7 +187,19 @@ BEGIN
         END IF;
         accepted := (n IS NOT NULL)::integer;
     WHEN 'block' THEN
-        e.blocked[a] := NOT e.blocked[a];
+        IF has_block(e, operation) THEN
+            SELECT coalesce(array_agg(x.n), '{}'), coalesce(array_agg(x.v), '{}'), coalesce(array_agg(x.p), '{}')
+            INTO e.block_namespace, e.block_value, e.block_pattern
+            FROM unnest(e.block_namespace, e.block_value, e.block_pattern) x(n, v, p), block_of(e, operation) k
+            WHERE (x.n, x.v, x.p) IS DISTINCT FROM (k.namespace, k.value, k.pattern);
+        ELSE
+            SELECT e.block_namespace || k.namespace, e.block_value || k.value, e.block_pattern || k.pattern
+            INTO e.block_namespace, e.block_value, e.block_pattern
+            FROM block_of(e, operation) k;
+        END IF;
+        e.blocked := blocked_by(e);
+    WHEN 'policy' THEN
+        e.conflict_policy := CASE e.conflict_policy WHEN 'reject' THEN 'drop_older' ELSE 'reject' END;
     WHEN 'label' THEN
         labelled := EXISTS (SELECT FROM unnest(e.must_a || e.cannot_a, e.must_b || e.cannot_b) l(x, y)
                             WHERE (x, y) IN ((a, b), (b, a)));

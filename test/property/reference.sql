@@ -30,7 +30,11 @@ CREATE TYPE evidence AS (
     -- by identifier number
     namespace integer[],
     value text[],
-    blocked boolean[],
+    blocked boolean[],              -- follows from the blocks
+    -- blocks: of a value or a pattern, in one namespace or (NULL) in all
+    block_namespace integer[],
+    block_value text[],
+    block_pattern text[],
     -- what was observed and what was decreed
     records evidence_record[],
     must_a integer[],
@@ -58,6 +62,15 @@ CREATE TYPE answer AS (
     links evidence_link[],
     hubs integer[]                  -- by record
 );
+
+-- Which identifiers the blocks name.
+CREATE FUNCTION blocked_by(e evidence) RETURNS boolean[]
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT array_agg(EXISTS (SELECT FROM unnest(e.block_namespace, e.block_value, e.block_pattern) b(namespace, value, pattern)
+                             WHERE (b.namespace IS NULL OR b.namespace = i.namespace)
+                               AND (b.value = i.value OR i.value COLLATE "C" ~ b.pattern)) ORDER BY n)
+    FROM unnest(e.namespace, e.value) WITH ORDINALITY i(namespace, value, n)
+$$;
 
 -- The classes of identifiers that must-links join, as the smallest member of
 -- each.  With resting => false, must-links with an end that is not usable rest.

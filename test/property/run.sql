@@ -193,7 +193,8 @@ BEGIN
                                       'hour', round(extract(epoch FROM first_seen - hour_time(0)) / 3600))
             FROM unnest(e.records) r WHERE first_seen < observed_at
             UNION ALL
-            SELECT jsonb_build_object('do', 'block', 'a', n) FROM unnest(e.blocked) WITH ORDINALITY b(is_blocked, n) WHERE is_blocked
+            SELECT jsonb_build_object('do', 'block', 'a', n, 'everywhere', false, 'pattern', false)
+            FROM unnest(e.blocked) WITH ORDINALITY b(is_blocked, n) WHERE is_blocked
             UNION ALL
             SELECT jsonb_build_object('do', 'label', 'kind', 'must_link', 'a', a, 'b', b) FROM unnest(e.must_a, e.must_b) m(a, b)
             UNION ALL
@@ -330,6 +331,7 @@ BEGIN
         start := e;
         start.max_per_profile := (tried.final).max_per_profile;
         start.max_links := (tried.final).max_links;
+        start.conflict_policy := (tried.final).conflict_policy;
         other := reordered(tried.final, seed);
         tried := attempt(start, other, options);
         IF tried.problem IS NOT NULL THEN

@@ -50,6 +50,9 @@ BEGIN
          LATERAL (SELECT CASE WHEN size = 'large' THEN (v * 7919 % 1000)::text ELSE alphabet[v + n] END AS value) x;
 
     e.blocked := array_fill(false, ARRAY[cardinality(e.value)]);
+    e.block_namespace := '{}';
+    e.block_value := '{}';
+    e.block_pattern := '{}';
     e.records := '{}';
     e.must_a := '{}';
     e.must_b := '{}';
@@ -127,7 +130,7 @@ BEGIN
                             CASE WHEN k % 7 = 6 THEN 'timeless ' ELSE 'record ' END || k)
                  FROM (SELECT floor(random() * keys)::integer AS k) r)
             WHEN draw < 0.82 THEN
-                jsonb_build_object('do', 'block', 'a', a)
+                jsonb_build_object('do', 'block', 'a', a, 'everywhere', random() < 0.2, 'pattern', random() < 0.2)
             WHEN draw < 0.90 THEN
                 jsonb_build_object('do', 'label', 'kind', 'cannot_link', 'a', a, 'b', b)
             WHEN draw < 0.97 THEN
@@ -136,6 +139,8 @@ BEGIN
                 jsonb_build_object('do', 'max_links', 'namespace', 2 + floor(random() * 3)::integer,
                                    'value', 1 + floor(random() * 3)::integer)
             WHEN draw < 0.985 THEN
+                jsonb_build_object('do', 'policy')
+            WHEN draw < 0.99 THEN
                 jsonb_build_object('do', 'max_per_profile', 'namespace', 2 + floor(random() * 3)::integer,
                                    'value', 2 + floor(random() * 2)::integer)
             ELSE jsonb_build_object('do', 'again')
@@ -211,6 +216,22 @@ LANGUAGE sql AS $$
                   e.namespace_name[e.namespace[b]], e.value[b])
 $$;
 
+-- The block that an operation is about.
+CREATE FUNCTION block_of(e evidence, operation jsonb, OUT namespace integer, OUT value text, OUT pattern text)
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN NOT (operation->>'everywhere')::boolean THEN (e.namespace)[a] END,
+           CASE WHEN NOT (operation->>'pattern')::boolean THEN (e.value)[a] END,
+           CASE WHEN (operation->>'pattern')::boolean THEN '^' || regexp_replace(left((e.value)[a], 1), '[^a-zA-Z0-9é]', '\W') END
+    FROM (SELECT (operation->>'a')::integer AS a) o
+$$;
+
+CREATE FUNCTION has_block(e evidence, operation jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT EXISTS (SELECT FROM unnest(e.block_namespace, e.block_value, e.block_pattern) x(n, v, p)
+                   WHERE (n, v, p) IS NOT DISTINCT FROM (b.namespace, b.value, b.pattern))
+    FROM block_of(e, operation) b
+$$;
+
 -- The statement that an operation is, given the evidence before it; NULL where
 -- the operation has no meaning there.
 CREATE FUNCTION statement(e evidence, operation jsonb) RETURNS text
@@ -219,6 +240,7 @@ DECLARE
     a integer := operation->>'a';
     b integer := operation->>'b';
     class integer[];
+    text_of text;
 BEGIN
     CASE operation->>'do'
     WHEN 'identify' THEN
@@ -228,9 +250,11 @@ BEGIN
     WHEN 'retract' THEN
         RETURN format('SELECT cdp.retract(%L, %L)', operation->>'source', operation->>'key');
     WHEN 'block' THEN
-        RETURN format('SELECT cdp.%s(%L, %L)',
-                      CASE WHEN e.blocked[a] THEN 'unblock_identifier' ELSE 'block_identifier' END,
-                      e.namespace_name[e.namespace[a]], e.value[a]);
+        SELECT format('SELECT cdp.%s(%L, %s%L)',
+                      CASE WHEN has_block(e, operation) THEN 'unblock_identifier' ELSE 'block_identifier' END,
+                      e.namespace_name[b.namespace], CASE WHEN b.pattern IS NOT NULL THEN 'pattern => ' END, coalesce(b.value, b.pattern))
+        INTO text_of FROM block_of(e, operation) b;
+        RETURN text_of;
     WHEN 'label' THEN
         IF EXISTS (SELECT FROM unnest(e.must_a || e.cannot_a, e.must_b || e.cannot_b) l(x, y)
                    WHERE (x, y) IN ((a, b), (b, a))) THEN
@@ -247,8 +271,9 @@ BEGIN
     WHEN 'max_links', 'max_per_profile' THEN
         RETURN format('SELECT cdp.alter_namespace(%L, %s => %s)', e.namespace_name[(operation->>'namespace')::integer],
                       operation->>'do', operation->>'value');
-    WHEN 'rebuild' THEN
-        RETURN 'SELECT cdp.rebuild_identities()';
+    WHEN 'policy' THEN
+        RETURN format('SELECT cdp.configure(%L, %L)', 'conflict_policy',
+                      CASE e.conflict_policy WHEN 'reject' THEN 'drop_older' ELSE 'reject' END);
     ELSE
         RETURN NULL;
     END CASE;
