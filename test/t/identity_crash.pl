@@ -49,10 +49,10 @@ for my $share (0.1, 0.5, 0.9)
 		my @children = grep { /^\d+$/ } split /\s+/, `ps -o pid= --ppid $postmaster`;
 		$node->kill9;
 		kill 'KILL', $pid if $pid ne '';
+		# A zombie, too, keeps the next postmaster from starting, until it is reaped.
 		for (1 .. 600)
 		{
-			# zombies do not count
-			last unless grep { `ps -o stat= -p $_` =~ /^[^Z\s]/ } $postmaster, @children;
+			last unless grep { kill 0, $_ } $postmaster, @children;
 			select(undef, undef, undef, 0.1);
 		}
 		eval { $client->finish; };
