@@ -49,10 +49,11 @@ for my $share (0.1, 0.5, 0.9)
 		my @children = grep { /^\d+$/ } split /\s+/, `ps -o pid= --ppid $postmaster`;
 		$node->kill9;
 		kill 'KILL', $pid if $pid ne '';
-		# A zombie, too, keeps the next postmaster from starting, until it is reaped.
+		# The next postmaster does not start while the old one is there, be it as a
+		# zombie, nor while one of its children still runs.
 		for (1 .. 600)
 		{
-			last unless grep { kill 0, $_ } $postmaster, @children;
+			last unless kill(0, $postmaster) or grep { `ps -o stat= -p $_` =~ /^[^Z\s]/ } @children;
 			select(undef, undef, undef, 0.1);
 		}
 		eval { $client->finish; };
