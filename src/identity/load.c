@@ -366,6 +366,8 @@ load_records_of_hub(Graph *graph, uint32 hub, uint32 containing)
 			count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 			for (int i = 0; i < count && !holds; i++)
 				holds = ids[i] == wanted;
+			if ((Pointer) array != DatumGetPointer(scan->slot->tts_values[RECORD_IDS]))
+				pfree(array);
 			if (!holds)
 				continue;
 		}
@@ -528,63 +530,85 @@ load_head_count(Graph *graph, uint32 identifier, int limit)
 }
 
 /*
+ * Takes the times of a hub's stored records that are not in memory into the
+ * links of that hub whose times are unknown.
+ */
+static void
+load_times_of_hub(Graph *graph, uint32 hub)
+{
+	StorageScan *scan = graph_scan(graph, SCAN_RECORD_BY_HUB);
+	MemoryContext caller;
+
+	scan_int64(scan, graph->identifiers[hub].id);
+	caller = MemoryContextSwitchTo(graph->scratch);
+	while (scan_next(scan))
+	{
+		TupleTableSlot *slot = scan->slot;
+		ArrayType  *array;
+		int64	   *ids;
+		int			count;
+		text	   *source;
+		text	   *key;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(graph->scratch);
+		if (slot->tts_isnull[RECORD_IDS])
+			continue;
+		source = DatumGetTextPP(slot->tts_values[RECORD_SOURCE]);
+		key = DatumGetTextPP(slot->tts_values[RECORD_RECORD_KEY]);
+		if (graph_has_record(graph, text_to_cstring(source), VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)))
+			continue;
+		array = DatumGetArrayTypeP(slot->tts_values[RECORD_IDS]);
+		ids = (int64 *) ARR_DATA_PTR(array);
+		count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		for (int k = 0; k < count; k++)
+		{
+			uint32		other = graph_find_by_id(graph, ids[k]);
+			uint32		position = other == NO_INDEX ? NO_INDEX : graph_find_pair(graph, hub, other);
+			GraphLink  *link;
+
+			if (position == NO_INDEX || !graph->links[position].times_unknown)
+				continue;
+			link = &graph->links[position];
+			link->first_seen = Min(link->first_seen, DatumGetTimestampTz(slot->tts_values[RECORD_FIRST_SEEN]));
+			link->last_seen = Max(link->last_seen, DatumGetTimestampTz(slot->tts_values[RECORD_OBSERVED_AT]));
+		}
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/*
  * The bounds in time of the links whose bounding record went away: from the
- * stored records that are not in memory, then from those that are.
+ * stored records that are not in memory, hub by hub, then from those that are.
  */
 void
 load_link_times(Graph *graph)
 {
-	bool		any = false;
+	struct u64map_hash *hubs = NULL;
 
 	for (uint32 i = 0; i < graph->changed_link_count; i++)
 	{
 		GraphLink  *link = &graph->links[graph->changed_links[i]];
-		StorageScan *scan;
-		int64		wanted = graph->identifiers[link->end[1]].id;
-		int64		hub = graph->identifiers[link->end[0]].id;
+		bool		found;
 
 		if (!link->times_unknown || link->records == 0)
 			continue;
-		any = true;
 		link->first_seen = DT_NOEND;
 		link->last_seen = DT_NOBEGIN;
-		if (wanted == 0 || hub == 0)
-			continue;
-		scan = graph_scan(graph, SCAN_RECORD_BY_HUB);
-		scan_int64(scan, hub);
-		while (scan_next(scan))
-		{
-			TupleTableSlot *slot = scan->slot;
-			ArrayType  *array;
-			int64	   *ids;
-			int			count;
-
-			CHECK_FOR_INTERRUPTS();
-			if (slot->tts_isnull[RECORD_IDS])
-				continue;
-			array = DatumGetArrayTypeP(slot->tts_values[RECORD_IDS]);
-			ids = (int64 *) ARR_DATA_PTR(array);
-			count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-			for (int k = 0; k < count; k++)
-			{
-				text	   *source;
-				text	   *key;
-
-				if (ids[k] != wanted)
-					continue;
-				source = DatumGetTextPP(slot->tts_values[RECORD_SOURCE]);
-				key = DatumGetTextPP(slot->tts_values[RECORD_RECORD_KEY]);
-				if (!graph_has_record(graph, text_to_cstring(source), VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)))
-				{
-					link->first_seen = Min(link->first_seen, DatumGetTimestampTz(slot->tts_values[RECORD_FIRST_SEEN]));
-					link->last_seen = Max(link->last_seen, DatumGetTimestampTz(slot->tts_values[RECORD_OBSERVED_AT]));
-				}
-				break;
-			}
-		}
+		if (hubs == NULL)
+			hubs = u64map_create(graph->context, 64, NULL);
+		(void) u64map_insert(hubs, link->end[0], &found);
 	}
-	if (!any)
+	if (hubs == NULL)
 		return;
+	for (uint32 i = 0; i < graph->changed_link_count; i++)
+	{
+		uint32		hub = graph->links[graph->changed_links[i]].end[0];
+
+		if (graph->identifiers[hub].id != 0 && u64map_delete(hubs, hub))
+			load_times_of_hub(graph, hub);
+	}
+	u64map_destroy(hubs);
 	for (uint32 i = 0; i < graph->record_count; i++)
 	{
 		GraphRecord *record = &graph->records[i];
