@@ -189,6 +189,7 @@ graph_create_for(const GraphSettings *settings, bool exclusive, const char *caus
 	graph->context = context;
 	graph->scratch = AllocSetContextCreate(context, "cdp graph scratch", ALLOCSET_DEFAULT_SIZES);
 	graph->settings = settings;
+	((GraphSettings *) settings)->is_used = true;
 	graph->relations = graph_relations();
 	graph->cause = cause;
 	graph->is_realtime = !exclusive;

@@ -350,8 +350,9 @@ graph_settings_load(MemoryContext parent)
 }
 
 /*
- * The settings as cached.  They stay valid until the next call; who runs
- * other people's code meanwhile loads settings of their own.
+ * The settings as cached.  They stay valid until the next call, those of a graph
+ * to the end of the transaction; the query of a stitch may change the rules, so a
+ * stitch loads settings of its own.
  */
 const GraphSettings *
 graph_settings(void)
@@ -381,7 +382,10 @@ graph_settings(void)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	if (cached_settings != NULL)
+	/* A trigger on the storage may get here inside of an operation, which goes on with its own. */
+	if (cached_settings != NULL && cached_settings->is_used)
+		MemoryContextSetParent(cached_settings->context, TopTransactionContext);
+	else if (cached_settings != NULL)
 		MemoryContextDelete(cached_settings->context);
 	cached_settings = fresh;
 	return cached_settings;
