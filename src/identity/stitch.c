@@ -58,6 +58,7 @@ typedef struct Stitch
 	int			column_count;
 	StitchColumn *columns;
 	uint64		rows_in_batch;
+	uint64		taken_since_check;	/* rows and identifiers */
 } Stitch;
 
 PG_FUNCTION_INFO_V1(cdp_stitch);
@@ -352,8 +353,12 @@ take_row(void *argument, TupleTableSlot *slot)
 		intake_reject(&stitch->intake, key == NULL ? NULL : pnstrdup(key, pg_mbcliplen(key, (int) key_length, IDENTIFIER_MAX_LENGTH)),
 					  observed_at, has_time, &rejection, json.data);
 	}
-	if (++stitch->rows_in_batch % 256 == 0 &&
-		graph_memory(stitch->graph) > (Size) maintenance_work_mem * 1024 * INTAKE_SHARE)
+	stitch->rows_in_batch++;
+	stitch->taken_since_check += 1 + stitch->intake.value_count;
+	if (stitch->taken_since_check < 1024)
+		return;
+	stitch->taken_since_check = 0;
+	if (graph_memory(stitch->graph) > (Size) maintenance_work_mem * 1024 * INTAKE_SHARE)
 	{
 		ereport(DEBUG1,
 				(errmsg_internal("stitch writes %llu rows before it reads on", (unsigned long long) stitch->rows_in_batch)));

@@ -31,6 +31,7 @@
 #define RECORDS_PER_PAGE	70
 
 #define STATEMENT_ROWS		10000	/* rows that one statement writes */
+#define STATEMENT_BYTES		(64 * 1024 * 1024)	/* memory that they take */
 #define STATEMENT_COLUMNS	8
 
 /*
@@ -254,7 +255,8 @@ writer_row(Writer *writer, const Datum *values)
 			writer->columns[i] = MemoryContextAlloc(writer->context, mul_size(sizeof(Datum), STATEMENT_ROWS));
 	for (int i = 0; i < columns; i++)
 		writer->columns[i][writer->rows] = values[i];	/* NOLINT(clang-analyzer-core.uninitialized.Assign) */
-	if (++writer->rows == STATEMENT_ROWS)
+	if (++writer->rows == STATEMENT_ROWS ||
+		MemoryContextMemAllocated(writer->context, false) > STATEMENT_BYTES)
 		writer_flush(writer);
 }
 
