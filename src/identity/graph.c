@@ -189,7 +189,7 @@ graph_create_for(const GraphSettings *settings, bool exclusive, const char *caus
 	graph->context = context;
 	graph->scratch = AllocSetContextCreate(context, "cdp graph scratch", ALLOCSET_DEFAULT_SIZES);
 	graph->settings = settings;
-	((GraphSettings *) settings)->is_used = true;
+	((GraphSettings *) settings)->user_count++;
 	graph->relations = graph_relations();
 	graph->cause = cause;
 	graph->is_realtime = !exclusive;
@@ -236,6 +236,7 @@ graph_refresh_snapshot(Graph *graph)
 void
 graph_finish(Graph *graph)
 {
+	((GraphSettings *) graph->settings)->user_count--;
 	for (int i = 0; i < SCAN_COUNT; i++)
 		scan_close(&graph->scans[i]);
 	UnregisterSnapshot(graph->snapshot);

@@ -351,7 +351,7 @@ graph_settings_load(MemoryContext parent)
 
 /*
  * The settings as cached.  They stay valid until the next call, those of a graph
- * to the end of the transaction; the query of a stitch may change the rules, so a
+ * as long as it lives; the query of a stitch may change the rules, so a
  * stitch loads settings of its own.
  */
 const GraphSettings *
@@ -383,7 +383,7 @@ graph_settings(void)
 	}
 	PG_END_TRY();
 	/* A trigger on the storage may get here inside of an operation, which goes on with its own. */
-	if (cached_settings != NULL && cached_settings->is_used)
+	if (cached_settings != NULL && cached_settings->user_count > 0)
 		MemoryContextSetParent(cached_settings->context, TopTransactionContext);
 	else if (cached_settings != NULL)
 		MemoryContextDelete(cached_settings->context);

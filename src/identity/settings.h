@@ -42,7 +42,7 @@ typedef struct BlockedIdentifier
 typedef struct GraphSettings
 {
 	MemoryContext context;
-	bool		is_used;		/* a graph has been made with them */
+	int			user_count;		/* graphs that have been made with them */
 	int			namespace_count;
 	GraphNamespace *namespaces;
 	bool		drop_older;
