@@ -105,10 +105,13 @@ sub wait_until_writing
 {
 	my ($node, $database, $start, $bytes) = @_;
 	my $written = 0;
-	for (my $i = 0; $i < 600; $i++)
+	my $quiet = 0;
+	while ($quiet < 30)
 	{
+		my $before = $written;
 		$written = $node->safe_psql($database, "SELECT pg_current_wal_insert_lsn() - '$start'::pg_lsn");
 		return $written if $written >= $bytes;
+		$quiet = $written > $before ? 0 : $quiet + 1;
 		select(undef, undef, undef, 0.02);
 	}
 	return $written;
