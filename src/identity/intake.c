@@ -280,6 +280,47 @@ intake_settle(Graph *graph, uint32 position, TimestampTz arrival)
 		graph->counts.records_unchanged++;
 }
 
+#define INSERT_REJECTION \
+	" INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, profile_id, rejected_at)" \
+	" VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, pg_catalog.clock_timestamp())"
+
+/* The profile of the strongest valid identifier of the row that is known. */
+static Datum
+rejected_profile(Intake *intake, bool *is_null)
+{
+	static SPIPlanPtr plan = NULL;
+	Graph	   *graph = intake->graph;
+	Oid			types[] = {INT2ARRAYOID, TEXTARRAYOID};
+	uint32		count = Min(intake->value_count, 100);
+	Datum		arguments[2];
+	Datum	   *namespaces;
+	Datum	   *values;
+
+	*is_null = true;
+	if (count == 0)
+		return (Datum) 0;
+	if (count > 1)
+		qsort(intake->values, count, sizeof(IntakeValue), compare_values);
+	namespaces = cdp_palloc_array(Datum, count);
+	values = cdp_palloc_array(Datum, count);
+	for (uint32 i = 0; i < count; i++)
+	{
+		namespaces[i] = Int16GetDatum(graph->settings->namespaces[intake->values[i].namespace_index].namespace_id);
+		values[i] = PointerGetDatum(cstring_to_text_with_len(intake->values[i].value, intake->values[i].length));
+	}
+	arguments[0] = PointerGetDatum(construct_array(namespaces, count, INT2OID, 2, true, TYPALIGN_SHORT));
+	arguments[1] = PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
+	cdp_statement(&plan, "SELECT i.profile_id FROM unnest($1, $2) WITH ORDINALITY AS u(namespace_id, value, position)"
+						 " JOIN cdp_data.identifier AS i ON i.namespace_id OPERATOR(pg_catalog.=) u.namespace_id AND i.value OPERATOR(pg_catalog.=) u.value"
+						 " ORDER BY u.position USING OPERATOR(pg_catalog.<) LIMIT 1",
+				  2, types);
+	if (SPI_execute_plan(plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for the profile of a rejected record");
+	if (SPI_processed == 0)
+		return (Datum) 0;
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, is_null);
+}
+
 /*
  * Notes a row that is not taken in.  identifiers is JSON, as the source gave
  * them.  An earlier note about the same record is replaced.
@@ -288,37 +329,30 @@ void
 intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has_time,
 			  const Rejection *rejection, const char *identifiers)
 {
-	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr keyed_plan = NULL;
+	static SPIPlanPtr keyless_plan = NULL;
 	Graph	   *graph = intake->graph;
-	Oid			types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, INT2ARRAYOID, TEXTARRAYOID};
-	Datum		arguments[8];
-	char		nulls[9] = "        ";
-	Datum	   *namespaces;
-	Datum	   *values;
-	uint32		count = Min(intake->value_count, 100);
+	Oid			types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, INT8OID};
+	Datum		arguments[7];
+	char		nulls[8] = "       ";
+	bool		is_null;
 
 	graph->counts.rejected++;
 	SPI_connect();
-	cdp_statement(&plan, "WITH gone AS (DELETE FROM cdp_data.rejected_record AS r"
-						 "  WHERE r.source OPERATOR(pg_catalog.=) $1"
-						 "  AND (r.record_key OPERATOR(pg_catalog.=) $2"
-						 "       OR ($2 IS NULL AND r.record_key IS NULL AND r.identifiers OPERATOR(pg_catalog.=) $6::jsonb)))"
-						 " INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, profile_id, rejected_at)"
-						 " VALUES ($1, $2, $3, $4, $5, $6::jsonb,"
-						 "  (SELECT i.profile_id FROM unnest($7, $8) WITH ORDINALITY AS u(namespace_id, value, position)"
-						 "   JOIN cdp_data.identifier AS i ON i.namespace_id OPERATOR(pg_catalog.=) u.namespace_id AND i.value OPERATOR(pg_catalog.=) u.value"
-						 "   ORDER BY u.position USING OPERATOR(pg_catalog.<) LIMIT 1),"
-						 "  pg_catalog.clock_timestamp())",
-				  8, types);
-	if (count > 1)
-		qsort(intake->values, count, sizeof(IntakeValue), compare_values);
-	namespaces = cdp_palloc_array(Datum, count + 1);
-	values = cdp_palloc_array(Datum, count + 1);
-	for (uint32 i = 0; i < count; i++)
-	{
-		namespaces[i] = Int16GetDatum(graph->settings->namespaces[intake->values[i].namespace_index].namespace_id);
-		values[i] = PointerGetDatum(cstring_to_text_with_len(intake->values[i].value, intake->values[i].length));
-	}
+
+	/*
+	 * A row without a key is recognised by its identifiers.  Two statements,
+	 * because one for both cases would be planned anew for every row.
+	 */
+	if (key != NULL)
+		cdp_statement(&keyed_plan, "WITH gone AS (DELETE FROM cdp_data.rejected_record AS r"
+								   "  WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) $2)"
+					  INSERT_REJECTION, 7, types);
+	else
+		cdp_statement(&keyless_plan, "WITH gone AS (DELETE FROM cdp_data.rejected_record AS r"
+									 "  WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key IS NULL"
+									 "  AND r.identifiers OPERATOR(pg_catalog.=) $6::jsonb)"
+					  INSERT_REJECTION, 7, types);
 	arguments[0] = CStringGetTextDatum(intake->source);
 	if (key != NULL)
 		arguments[1] = CStringGetTextDatum(key);
@@ -333,9 +367,10 @@ intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has
 	else
 		nulls[4] = 'n';
 	arguments[5] = CStringGetTextDatum(identifiers);
-	arguments[6] = PointerGetDatum(construct_array(namespaces, count, INT2OID, 2, true, TYPALIGN_SHORT));
-	arguments[7] = PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
-	if (SPI_execute_plan(plan, arguments, nulls, false, 0) < 0)
+	arguments[6] = rejected_profile(intake, &is_null);
+	if (is_null)
+		nulls[6] = 'n';
+	if (SPI_execute_plan(key != NULL ? keyed_plan : keyless_plan, arguments, nulls, false, 0) < 0)
 		elog(ERROR, "could not note a rejected record");
 	SPI_finish();
 }
