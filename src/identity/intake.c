@@ -346,13 +346,13 @@ intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has
 	 */
 	if (key != NULL)
 		cdp_statement(&keyed_plan, "WITH gone AS (DELETE FROM cdp_data.rejected_record AS r"
-								   "  WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) $2)"
-					  INSERT_REJECTION, 7, types);
+								   "  WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) $2)" INSERT_REJECTION,
+					  7, types);
 	else
 		cdp_statement(&keyless_plan, "WITH gone AS (DELETE FROM cdp_data.rejected_record AS r"
 									 "  WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key IS NULL"
-									 "  AND r.identifiers OPERATOR(pg_catalog.=) $6::jsonb)"
-					  INSERT_REJECTION, 7, types);
+									 "  AND r.identifiers OPERATOR(pg_catalog.=) $6::jsonb)" INSERT_REJECTION,
+					  7, types);
 	arguments[0] = CStringGetTextDatum(intake->source);
 	if (key != NULL)
 		arguments[1] = CStringGetTextDatum(key);
