@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Exporter 'import';
 
-our @EXPORT = qw(new_node setup_identity create_rows stitch_rows fingerprint ids problems wait_until_writing);
+our @EXPORT = qw(new_node setup_identity create_rows stitch_rows fingerprint ids problems);
 
 # A started server.  PostgreSQL::Test::Cluster appends TEMP_CONFIG, by which the
 # server finds the extension.
@@ -93,28 +93,11 @@ ORDER BY 1
 SQL
 }
 
+# What is unsound in the storage; nothing when all is well.
 sub problems
 {
 	my ($node, $database) = @_;
 	return $node->safe_psql($database, 'SELECT * FROM cdp.check_identities() LIMIT 10');
-}
-
-# Waits until the server wrote that much more WAL, or a second has passed without
-# any; returns how much it was.
-sub wait_until_writing
-{
-	my ($node, $database, $start, $bytes) = @_;
-	my $written = 0;
-	my $quiet = 0;
-	while ($quiet < 30)
-	{
-		my $before = $written;
-		$written = $node->safe_psql($database, "SELECT pg_current_wal_insert_lsn() - '$start'::pg_lsn");
-		return $written if $written >= $bytes;
-		$quiet = $written > $before ? 0 : $quiet + 1;
-		select(undef, undef, undef, 0.02);
-	}
-	return $written;
 }
 
 1;
