@@ -224,6 +224,15 @@ union_is_valid(const Graph *graph, uint32 left, uint32 right)
 	return valid;
 }
 
+/* Leaves a component without members; they are in others by now. */
+static void
+empty_component(GraphComponent *component)
+{
+	component->first_member = component->last_member = NO_INDEX;
+	component->first_special = component->last_special = NO_INDEX;
+	component->size = 0;
+}
+
 /* Moves the members of the smaller component into the larger one. */
 static void
 merge_components(Graph *graph, uint32 left, uint32 right)
@@ -245,9 +254,7 @@ merge_components(Graph *graph, uint32 left, uint32 right)
 			graph->identifiers[larger->last_special].next_special = smaller->first_special;
 		larger->last_special = smaller->last_special;
 	}
-	smaller->first_member = smaller->last_member = NO_INDEX;
-	smaller->first_special = smaller->last_special = NO_INDEX;
-	smaller->size = 0;
+	empty_component(smaller);
 }
 
 /* ---------- replay ---------- */
@@ -395,6 +402,30 @@ mark_changed_ring(Graph *graph, const Region *region, bool *any)
 }
 
 /*
+ * The region is too large for now: all stays as it was, what an earlier round
+ * of the replay did included, and the marked components are noted as unsettled.
+ */
+static void
+queue_region(Graph *graph, const Region *region)
+{
+	for (uint32 i = 0; i < region->component_count; i++)
+	{
+		GraphComponent *component = &graph->components[region->components[i]];
+
+		empty_component(component);
+		component->in_region = false;
+		component->is_unsettled = component->replay;
+	}
+	for (uint32 i = 0; i < region->count; i++)
+	{
+		GraphIdentifier *node = &graph->identifiers[region->nodes[i]];
+
+		node->in_region = false;
+		graph_add_member(graph, node->before, region->nodes[i]);
+	}
+}
+
+/*
  * Evaluates the marked components and whatever that changes.
  */
 static void
@@ -412,15 +443,7 @@ replay(Graph *graph)
 	{
 		if (!take_ring(graph, &region))
 		{
-			/* Too large for now: all stays as it was, and is noted on the profiles. */
-			for (uint32 i = 0; i < region.count; i++)
-				graph->identifiers[region.nodes[i]].in_region = false;
-			for (uint32 i = 0; i < region.component_count; i++)
-			{
-				graph->components[region.components[i]].in_region = false;
-				if (graph->components[region.components[i]].replay)
-					graph->components[region.components[i]].is_unsettled = true;
-			}
+			queue_region(graph, &region);
 			graph->is_queued = true;
 			return;
 		}
@@ -436,9 +459,7 @@ replay(Graph *graph)
 	{
 		GraphComponent *component = &graph->components[region.components[i]];
 
-		component->first_member = component->last_member = NO_INDEX;
-		component->first_special = component->last_special = NO_INDEX;
-		component->size = 0;
+		empty_component(component);
 		component->replay = false;
 	}
 	for (uint32 i = 0; i < region.count; i++)
