@@ -327,10 +327,12 @@ END $$;
 -- is at home in the part with most of its evidence; a part keeps the smallest id
 -- at home in it, or takes back the smallest retired id anchored in it, or gets a
 -- new one.
-CREATE FUNCTION id_problem(e evidence, component integer[], before stored, after stored,
-                           ever bigint[], exact boolean) RETURNS text
+CREATE FUNCTION id_problem(e evidence, before stored, after stored, ever bigint[], exact boolean) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
+    component integer[] := (SELECT array_agg(CASE WHEN p IS NULL THEN n ELSE first END ORDER BY n)
+                            FROM (SELECT n, p, min(n) OVER (PARTITION BY p) AS first
+                                  FROM unnest(after.profile) WITH ORDINALITY u(p, n)) part);
     problem text;
     incidences integer[];
 BEGIN

@@ -33,6 +33,7 @@ DECLARE
     rebuilt stored;
     settled record;
     checking boolean;
+    single boolean;
     ever bigint[] := '{}';
     known integer[] := '{}';
     r answer;
@@ -81,10 +82,6 @@ BEGIN
             script := script || 'SELECT cdp.rebuild_identities()'::text;
             PERFORM cdp.rebuild_identities();
         END IF;
-        IF max_replay IS NOT NULL THEN
-            script := script || 'SELECT cdp.refresh_identities()'::text;
-            PERFORM cdp.refresh_identities();
-        END IF;
         e := applied.e;
         previous := operation;
 
@@ -114,7 +111,21 @@ BEGIN
         problem := settled.problem;
         EXIT WHEN problem IS NOT NULL;
 
+        -- identifiers that a label makes are a change of their own
         after := read_stored(e);
+        single := NOT (operation->>'do' = 'label' AND (before.id[(operation->>'a')::integer] IS NULL
+                                                       OR before.id[(operation->>'b')::integer] IS NULL));
+        IF max_replay IS NOT NULL THEN
+            -- a queued replay is a change of its own
+            problem := id_problem(e, before, after, ever, exact AND single);
+            EXIT WHEN problem IS NOT NULL;
+            ever := array(SELECT DISTINCT unnest(ever || after.profile_id));
+            before := after;
+            single := true;
+            script := script || 'SELECT cdp.refresh_identities()'::text;
+            PERFORM cdp.refresh_identities();
+            after := read_stored(e);
+        END IF;
         checking := step % check_every = 0 OR step = cardinality(operations);
         IF checking THEN
             r := compute(e);
@@ -124,12 +135,7 @@ BEGIN
         -- where no id, anchor or state changed there is nothing to look at
         IF (after.profile, after.profile_id, after.anchor, after.profile_state)
            IS DISTINCT FROM (before.profile, before.profile_id, before.anchor, before.profile_state) THEN
-            -- a queued replay is a change of its own, and so are identifiers that a label makes
-            problem := id_problem(e, r.component, before, after, ever,
-                                  exact AND checking AND max_replay IS NULL
-                                  AND NOT (operation->>'do' = 'label'
-                                           AND (before.id[(operation->>'a')::integer] IS NULL
-                                                OR before.id[(operation->>'b')::integer] IS NULL)));
+            problem := id_problem(e, before, after, ever, exact AND single);
             EXIT WHEN problem IS NOT NULL;
             ever := array(SELECT DISTINCT unnest(ever || after.profile_id));
         END IF;
