@@ -38,6 +38,9 @@ struct CdpQuery
 	Oid		   *coercions;		/* wanted type of each column, or InvalidOid */
 	bool		coerced;		/* is any of them set? */
 	bool		was_run;
+	ParamListInfo parameters;	/* NULL: none */
+	Oid		   *parameter_types;
+	int			parameter_count;
 	double		expected_rows;	/* the planner's estimate, once it runs */
 	MemoryContext context;		/* holds all of this */
 };
@@ -120,6 +123,16 @@ refuse_row_locks(bool has_row_locks)
 CdpQuery *
 cdp_query_prepare(const char *query, const char *what)
 {
+	return cdp_query_prepare_parameters(query, what, NULL, 0);
+}
+
+/*
+ * The same for a query with parameters $1, $2 ... of these types, whose values
+ * cdp_query_bind gives before it runs.
+ */
+CdpQuery *
+cdp_query_prepare_parameters(const char *query, const char *what, const Oid *types, int count)
+{
 	CdpQuery   *prepared;
 	MemoryContext context;
 	MemoryContext outer_context;
@@ -142,6 +155,10 @@ cdp_query_prepare(const char *query, const char *what)
 	prepared->text = pstrdup(query);
 	prepared->what = what;
 	prepared->context = context;
+	prepared->parameter_count = count;
+	prepared->parameter_types = cdp_palloc_array(Oid, count + 1);
+	if (count > 0)
+		memcpy(prepared->parameter_types, types, sizeof(Oid) * count);
 
 	error_context.callback = query_error_callback;
 	error_context.arg = prepared;
@@ -172,7 +189,7 @@ cdp_query_prepare(const char *query, const char *what)
 
 	push_snapshot();
 	queries = pg_analyze_and_rewrite_fixedparams(statement, prepared->text,
-												 NULL, 0, NULL);
+												 prepared->parameter_types, count, NULL);
 	PopActiveSnapshot();
 
 	if (list_length(queries) != 1)
@@ -199,6 +216,28 @@ cdp_query_prepare(const char *query, const char *what)
 	error_context_stack = error_context.previous;
 	MemoryContextSwitchTo(outer_context);
 	return prepared;
+}
+
+/*
+ * Gives the values of the parameters, none of them NULL, which must live until the query ran.
+ */
+void
+cdp_query_bind(CdpQuery *prepared, const Datum *values)
+{
+	MemoryContext outer_context = MemoryContextSwitchTo(prepared->context);
+
+	Assert(!prepared->was_run);
+	prepared->parameters = makeParamList(prepared->parameter_count);
+	for (int i = 0; i < prepared->parameter_count; i++)
+	{
+		ParamExternData *parameter = &prepared->parameters->params[i];
+
+		parameter->value = values[i];
+		parameter->isnull = false;
+		parameter->pflags = PARAM_FLAG_CONST;
+		parameter->ptype = prepared->parameter_types[i];
+	}
+	MemoryContextSwitchTo(outer_context);
 }
 
 /*
@@ -389,7 +428,7 @@ cdp_query_run(CdpQuery *prepared, int flags, CdpRowCallback callback,
 	plan = pg_plan_query(prepared->coerced ? wrap_with_coercions(prepared) : prepared->query,
 						 prepared->text,
 						 (flags & CDP_QUERY_PARALLEL) ? CURSOR_OPT_PARALLEL_OK : 0,
-						 NULL);
+						 prepared->parameters);
 	prepared->expected_rows = plan->planTree->plan_rows;
 	/* row locks of subqueries show only now */
 	refuse_row_locks(plan->rowMarks != NIL);
@@ -407,7 +446,7 @@ cdp_query_run(CdpQuery *prepared, int flags, CdpRowCallback callback,
 												 ALLOCSET_DEFAULT_SIZES);
 
 	description = CreateQueryDesc(plan, prepared->text, GetActiveSnapshot(),
-								  InvalidSnapshot, &receiver.base, NULL, NULL, 0);
+								  InvalidSnapshot, &receiver.base, prepared->parameters, NULL, 0);
 	ExecutorStart(description, 0);
 	cdp_executor_run(description, ForwardScanDirection, 0);
 	ExecutorFinish(description);

@@ -33,6 +33,8 @@ typedef void (*CdpRowCallback) (void *argument, TupleTableSlot *slot);
 #define CDP_QUERY_PARALLEL	0x01
 
 extern CdpQuery *cdp_query_prepare(const char *query, const char *what);
+extern CdpQuery *cdp_query_prepare_parameters(const char *query, const char *what, const Oid *types, int count);
+extern void cdp_query_bind(CdpQuery *prepared, const Datum *values);
 extern TupleDesc cdp_query_descriptor(CdpQuery *prepared);
 extern bool cdp_query_coerce(CdpQuery *prepared, int attribute_number, Oid type);
 extern uint64 cdp_query_run(CdpQuery *prepared, int flags,

@@ -103,9 +103,11 @@ typedef struct GraphRecord
 	uint16		old_id_count;
 	uint32		hub;
 	uint32		old_hub;
+	uint32		row;			/* of the batch, the one that says what is above; 0: none */
 	bool		has_time:1;		/* false: the time of arrival */
 	bool		is_stored:1;	/* there is an old version */
 	bool		is_removed:1;
+	bool		is_event:1;		/* an event with one identifier is not stored here */
 	bool		is_changed:1;
 	bool		is_incoming:1;	/* given by the caller, not loaded for a flip */
 } GraphRecord;
@@ -166,6 +168,7 @@ typedef struct GraphCounts
 	int64		refusals;
 	int64		rejected;
 	int64		identifiers_dropped;
+	int64		retracted;
 } GraphCounts;
 
 /*
@@ -276,6 +279,16 @@ typedef struct Graph
 
 	GraphCounts counts;
 } Graph;
+
+/*
+ * Whether the record is in, or goes to, cdp_data.record.  The row of an event
+ * with one identifier, which gives no link, is its own evidence.
+ */
+static inline bool
+graph_record_is_kept(const GraphRecord *record)
+{
+	return record->is_stored || !(record->is_event && record->id_count == 1);
+}
 
 /* graph.c */
 extern bool graph_query_is_running;

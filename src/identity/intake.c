@@ -49,6 +49,8 @@ intake_begin_row(Intake *intake)
 {
 	MemoryContextReset(intake->graph->scratch);
 	intake->value_count = 0;
+	intake->row++;
+	intake->is_kept = false;
 }
 
 static bool
@@ -140,7 +142,8 @@ resolved_time(const GraphRecord *record, TimestampTz observed_at, bool has_time,
 
 /*
  * A second row with the same key in one call: the newer one counts, at equal
- * time the greater content; the smallest time of all is kept.
+ * time the deletion, or else the greater content; the smallest time of all is
+ * kept.  No ids: the row says that the record is gone.
  */
 static void
 merge_duplicate(Intake *intake, uint32 position, const uint32 *ids, int count, TimestampTz observed_at, bool has_time)
@@ -158,13 +161,56 @@ merge_duplicate(Intake *intake, uint32 position, const uint32 *ids, int count, T
 	record->has_time = true;
 	record->observed_at = first;
 	if (second > first ||
-		(second == first && compare_contents(graph, ids, count, record->ids, record->id_count) > 0))
+		(second == first && !record->is_removed &&
+		 (count == 0 || compare_contents(graph, ids, count, record->ids, record->id_count) > 0)))
 	{
 		record->observed_at = second;
 		record->ids = graph_keep(graph, mul_size(sizeof(uint32), count));
-		memcpy(record->ids, ids, sizeof(uint32) * count);
+		if (count > 0)
+			memcpy(record->ids, ids, sizeof(uint32) * count);
 		record->id_count = count;
+		record->is_removed = count == 0;
+		record->row = intake->row;
+		intake->is_kept = true;
 	}
+}
+
+static void
+take_record(Intake *intake, uint32 position, bool found, uint32 *ids, int count, TimestampTz observed_at, bool has_time)
+{
+	GraphRecord *record = &intake->graph->records[position];
+
+	if (found)
+	{
+		merge_duplicate(intake, position, ids, count, observed_at, has_time);
+		return;
+	}
+	record->is_incoming = true;
+	record->is_event = intake->is_event;
+	record->is_removed = count == 0;
+	record->ids = ids;
+	record->id_count = count;
+	record->observed_at = record->first_seen = observed_at;
+	record->has_time = has_time;
+	record->row = intake->row;
+	intake->is_kept = true;
+}
+
+/*
+ * The source no longer has the record with this key.  With a time, only
+ * versions up to it are gone.
+ */
+uint32
+intake_deleted(Intake *intake, const char *key, size_t key_length, TimestampTz observed_at, bool has_time)
+{
+	bool		found;
+	uint32		position;
+
+	if (has_time && TIMESTAMP_NOT_FINITE(observed_at))
+		has_time = false;
+	position = graph_take_record(intake->graph, intake->source, key, key_length, &found);
+	take_record(intake, position, found, NULL, 0, observed_at, has_time);
+	return position;
 }
 
 /*
@@ -179,7 +225,6 @@ intake_finish_row(Intake *intake, const char *key, size_t key_length,
 	uint32		count = 0;
 	uint32	   *ids;
 	uint32		position;
-	GraphRecord *record;
 	bool		found;
 
 	*result = NO_INDEX;
@@ -226,17 +271,7 @@ intake_finish_row(Intake *intake, const char *key, size_t key_length,
 		ids[i] = graph_intern_value(graph, intake->values[i].namespace_index,
 									intake->values[i].value, intake->values[i].length);
 	*result = position;
-	if (found)
-	{
-		merge_duplicate(intake, position, ids, count, observed_at, has_time);
-		return rejection;
-	}
-	record = &graph->records[position];
-	record->is_incoming = true;
-	record->ids = ids;
-	record->id_count = count;
-	record->observed_at = record->first_seen = observed_at;
-	record->has_time = has_time;
+	take_record(intake, position, found, ids, count, observed_at, has_time);
 	return rejection;
 }
 
@@ -252,11 +287,24 @@ intake_settle(Graph *graph, uint32 position, TimestampTz arrival)
 
 	record->first_seen = resolved_time(record, record->first_seen, record->has_time, arrival);
 	record->observed_at = resolved_time(record, record->observed_at, record->has_time, arrival);
+	if (record->is_removed)
+	{
+		bool		is_outdated = record->is_stored && record->has_time && record->observed_at < record->old_observed_at;
+
+		record->has_time = true;
+		record->is_changed = record->is_stored && !is_outdated;
+		if (record->is_changed)
+			graph->counts.retracted++;
+		if (!is_outdated)
+			return;
+		record->is_removed = false;
+	}
 	record->has_time = true;
 	if (!record->is_stored)
 	{
 		record->is_changed = true;
-		graph->counts.records_new++;
+		if (graph_record_is_kept(record))
+			graph->counts.records_new++;
 		return;
 	}
 	record->first_seen = Min(record->first_seen, record->old_first_seen);
@@ -268,6 +316,7 @@ intake_settle(Graph *graph, uint32 position, TimestampTz arrival)
 		record->observed_at = record->old_observed_at;
 		record->ids = record->old_ids;
 		record->id_count = record->old_id_count;
+		record->row = 0;
 	}
 	record->hub = record->old_hub;
 	record->is_changed = record->observed_at != record->old_observed_at ||
@@ -403,7 +452,7 @@ intake_clear_rejections(Graph *graph, const char *source)
 		{
 			const GraphRecord *record = &graph->records[i];
 
-			if (record->is_incoming && !record->is_removed)
+			if (record->is_incoming)
 				keys[count++] = PointerGetDatum(cstring_to_text_with_len(record->key, record->key_length));
 			if (count == 10000 || (count > 0 && i + 1 == graph->record_count))
 			{

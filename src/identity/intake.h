@@ -24,6 +24,9 @@ typedef struct Intake
 	IntakeValue *values;		/* of the row at hand */
 	uint32		value_count;
 	uint32		value_capacity;
+	bool		is_event;		/* records are rows of an event source */
+	uint32		row;			/* of the batch, counted from 1 */
+	bool		is_kept;		/* the row at hand is what its record says, for now */
 } Intake;
 
 /* Why a row is not taken in; NULL members when it is. */
@@ -39,6 +42,8 @@ extern void intake_begin_row(Intake *intake);
 extern void intake_value(Intake *intake, int namespace_index, const char *value, size_t length);
 extern Rejection intake_finish_row(Intake *intake, const char *key, size_t key_length,
 								   TimestampTz observed_at, bool has_time, uint32 *record);
+extern uint32 intake_deleted(Intake *intake, const char *key, size_t key_length,
+							 TimestampTz observed_at, bool has_time);
 extern void intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has_time,
 						  const Rejection *rejection, const char *identifiers);
 extern void intake_settle(Graph *graph, uint32 record, TimestampTz arrival);

@@ -150,7 +150,7 @@ count_incidences(Graph *graph, const Move *moves, uint32 count, const bool *is_s
 				if (entry != NULL)
 					incidences[entry->position]--;
 			}
-		if (!record->is_removed)
+		if (!record->is_removed && graph_record_is_kept(record))
 			for (int k = 0; k < record->id_count; k++)
 			{
 				U64Entry   *entry = u64map_lookup(positions, record->ids[k]);

@@ -21,45 +21,11 @@
 #include "utils/timestamp.h"
 
 #include "cdp.h"
-#include "identity/intake.h"
+#include "identity/stitch.h"
 #include "identity/tables.h"
-#include "query.h"
 
 /* Share of the memory budget that rows may take before links are made of them. */
 #define INTAKE_SHARE	0.6
-
-typedef struct StitchColumn
-{
-	int			namespace_index;	/* -1: no identifier */
-	const char *name;
-	Oid			type;			/* of the elements, for an array */
-	bool		is_array;
-	bool		is_text;
-	FmgrInfo	output;
-	int16		length;
-	bool		by_value;
-	char		align;
-} StitchColumn;
-
-typedef struct Stitch
-{
-	const char *source;
-	char	   *cause;
-	CdpQuery   *query;
-	GraphSettings *settings;
-	struct NormalizeCache *cache;
-	Intake		intake;
-	Graph	   *graph;
-	GraphCounts counts;			/* of the goes before */
-	MemoryContext context;		/* of the call */
-	struct u64map_hash *settled_keys;
-	int			key_column;
-	int			time_column;	/* -1: none */
-	int			column_count;
-	StitchColumn *columns;
-	uint64		rows_in_batch;
-	uint64		taken_since_check;	/* rows and identifiers */
-} Stitch;
 
 PG_FUNCTION_INFO_V1(cdp_stitch);
 
@@ -76,12 +42,18 @@ holds_identifier(Oid type)
 	return category == TYPCATEGORY_STRING || category == TYPCATEGORY_NUMERIC || category == TYPCATEGORY_ENUM;
 }
 
-static void
-check_columns(Stitch *stitch, CdpQuery *query)
+/*
+ * Finds out what the columns of the query are, and raises an error about what
+ * does not serve.
+ */
+void
+stitch_prepare_columns(Stitch *stitch)
 {
+	CdpQuery   *query = stitch->query;
 	TupleDesc	descriptor = cdp_query_descriptor(query);
+	bool		by_position = stitch->first_payload > 0;
 
-	stitch->key_column = stitch->time_column = -1;
+	stitch->key_column = stitch->time_column = stitch->deleted_column = -1;
 	stitch->column_count = descriptor->natts;
 	stitch->columns = cdp_palloc0_array(StitchColumn, descriptor->natts + 1);
 	for (int i = 0; i < descriptor->natts; i++)
@@ -97,9 +69,14 @@ check_columns(Stitch *stitch, CdpQuery *query)
 		column->name = pstrdup(name);
 		column->is_array = OidIsValid(element);
 		column->type = column->is_array ? element : getBaseType(attribute->atttypid);
-		if (strcmp(name, "record_key") == 0 || strcmp(name, "observed_at") == 0)
+		if (by_position && i == 2)
+			stitch->deleted_column = i;
+		else if (by_position && i >= stitch->first_payload)
+			continue;			/* the caller's own */
+		else if (by_position ? i < stitch->first_identifier : strcmp(name, "record_key") == 0 || strcmp(name, "observed_at") == 0)
 		{
-			int		   *place = name[0] == 'r' ? &stitch->key_column : &stitch->time_column;
+			bool		is_key = by_position ? i == 0 : name[0] == 'r';
+			int		   *place = is_key ? &stitch->key_column : &stitch->time_column;
 
 			if (*place >= 0)
 				ereport(ERROR,
@@ -136,7 +113,7 @@ check_columns(Stitch *stitch, CdpQuery *query)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("the query yields no column \"record_key\""),
 				 errhint("Name the key of the source's rows: SELECT id AS record_key, ...")));
-	if (stitch->column_count <= 1 + (stitch->time_column >= 0))
+	if (!by_position && stitch->column_count <= 1 + (stitch->time_column >= 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("the query yields no identifiers"),
@@ -238,6 +215,7 @@ begin_batch(Stitch *stitch)
 	stitch->graph = graph_create(stitch->settings, true, stitch->cause);
 	stitch->graph->settled_keys = stitch->settled_keys;
 	intake_init(&stitch->intake, stitch->graph, stitch->source, stitch->cache);
+	stitch->intake.is_event = stitch->is_event;
 	stitch->rows_in_batch = 0;
 	MemoryContextSwitchTo(caller);
 }
@@ -311,14 +289,51 @@ finish_batch(Stitch *stitch, bool is_last)
 		}
 	}
 	add_counts(&stitch->counts, &graph->counts);
+	if (stitch->batch_written != NULL)
+		stitch->batch_written(stitch);
 	graph_finish(graph);
 	MemoryContextSwitchTo(caller);
 }
 
+/*
+ * Writes what was taken in when it has grown too large, and goes on with an
+ * empty batch.
+ */
 static void
-take_row(void *argument, TupleTableSlot *slot)
+end_row(Stitch *stitch)
 {
-	Stitch	   *stitch = argument;
+	stitch->rows_in_batch++;
+	stitch->taken_since_check += 1 + stitch->intake.value_count;
+	if (stitch->taken_since_check < 1024)
+		return;
+	stitch->taken_since_check = 0;
+	if (graph_memory(stitch->graph) > (Size) maintenance_work_mem * 1024 * INTAKE_SHARE)
+	{
+		ereport(DEBUG1,
+				(errmsg_internal("stitch writes %llu rows before it reads on", (unsigned long long) stitch->rows_in_batch)));
+		finish_batch(stitch, false);
+		begin_batch(stitch);
+	}
+}
+
+/* Takes in that the record with this key is gone. */
+void
+stitch_take_deleted(Stitch *stitch, const char *key, size_t key_length)
+{
+	uint32		record;
+
+	intake_begin_row(&stitch->intake);
+	record = intake_deleted(&stitch->intake, key, key_length, 0, false);
+	/* Nobody keeps a row of it. */
+	if (stitch->intake.is_kept)
+		stitch->graph->records[record].row = 0;
+	end_row(stitch);
+}
+
+/* Takes in one row of the query; in memory that is reset before the next one. */
+void
+stitch_take_row(Stitch *stitch, TupleTableSlot *slot)
+{
 	const char *key = NULL;
 	size_t		key_length = 0;
 	TimestampTz observed_at = 0;
@@ -339,6 +354,15 @@ take_row(void *argument, TupleTableSlot *slot)
 		observed_at = DatumGetTimestampTz(slot->tts_values[stitch->time_column]);
 		has_time = true;
 	}
+	if (stitch->deleted_column >= 0 && key != NULL && !slot->tts_isnull[stitch->deleted_column] &&
+		DatumGetBool(slot->tts_values[stitch->deleted_column]))
+	{
+		record = intake_deleted(&stitch->intake, key, key_length, observed_at, has_time);
+		if (stitch->keep_row != NULL && stitch->intake.is_kept)
+			stitch->keep_row(stitch, slot, record, stitch->intake.row);
+		end_row(stitch);
+		return;
+	}
 	each_identifier(stitch, slot, take_value, &stitch->intake);
 	rejection = intake_finish_row(&stitch->intake, key, key_length, observed_at, has_time, &record);
 	if (rejection.reason != NULL)
@@ -353,18 +377,34 @@ take_row(void *argument, TupleTableSlot *slot)
 		intake_reject(&stitch->intake, key == NULL ? NULL : pnstrdup(key, pg_mbcliplen(key, (int) key_length, IDENTIFIER_MAX_LENGTH)),
 					  observed_at, has_time, &rejection, json.data);
 	}
-	stitch->rows_in_batch++;
-	stitch->taken_since_check += 1 + stitch->intake.value_count;
-	if (stitch->taken_since_check < 1024)
-		return;
-	stitch->taken_since_check = 0;
-	if (graph_memory(stitch->graph) > (Size) maintenance_work_mem * 1024 * INTAKE_SHARE)
-	{
-		ereport(DEBUG1,
-				(errmsg_internal("stitch writes %llu rows before it reads on", (unsigned long long) stitch->rows_in_batch)));
-		finish_batch(stitch, false);
-		begin_batch(stitch);
-	}
+	else if (stitch->keep_row != NULL && stitch->intake.is_kept)
+		stitch->keep_row(stitch, slot, record, stitch->intake.row);
+	end_row(stitch);
+}
+
+/* Sets out; the locks are those of the only writer. */
+void
+stitch_begin(Stitch *stitch)
+{
+	stitch->context = CurrentMemoryContext;
+	graph_begin_writing(ShareRowExclusiveLock);
+	/* The query may run other people's code, so these settings are its own. */
+	stitch->settings = graph_settings_load(CurrentMemoryContext);
+	stitch->cache = cdp_normalize_cache_create(CurrentMemoryContext, (size_t) work_mem * 1024);
+	begin_batch(stitch);
+}
+
+/* Writes what is left. */
+void
+stitch_end(Stitch *stitch)
+{
+	finish_batch(stitch, true);
+}
+
+static void
+take_row(void *argument, TupleTableSlot *slot)
+{
+	stitch_take_row(argument, slot);
 }
 
 /*
@@ -394,17 +434,12 @@ cdp_stitch(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	stitch.context = CurrentMemoryContext;
 	stitch.source = intake_check_source(PG_GETARG_TEXT_PP(0));
 	stitch.cause = psprintf("stitch %s", stitch.source);
 	stitch.query = query = cdp_query_prepare(text_to_cstring(PG_GETARG_TEXT_PP(1)), "cdp.stitch");
-	graph_begin_writing(ShareRowExclusiveLock);
-	/* The query may run other people's code, so these settings are its own. */
-	stitch.settings = graph_settings_load(CurrentMemoryContext);
-	stitch.cache = cdp_normalize_cache_create(CurrentMemoryContext, (size_t) work_mem * 1024);
-	check_columns(&stitch, query);
+	stitch_begin(&stitch);
+	stitch_prepare_columns(&stitch);
 
-	begin_batch(&stitch);
 	graph_query_is_running = true;
 	PG_TRY();
 	{
@@ -415,7 +450,7 @@ cdp_stitch(PG_FUNCTION_ARGS)
 		graph_query_is_running = false;
 	}
 	PG_END_TRY();
-	finish_batch(&stitch, true);
+	stitch_end(&stitch);
 	cdp_query_free(query);
 
 	values[0] = Int64GetDatum(counts->rows_read);

@@ -408,6 +408,8 @@ store_records(Graph *graph, bool bulk)
 	{
 		const GraphRecord *record = &graph->records[i];
 
+		if (!graph_record_is_kept(record) || (record->is_removed && !record->is_stored))
+			continue;
 		if (record->is_removed)
 		{
 			Datum		row[] = {
@@ -559,7 +561,7 @@ is_bulk(Graph *graph)
 		!takes_bulk(graph->profile_relation, insert_profile.column_count))
 		return false;
 	for (uint32 i = 0; i < graph->record_count; i++)
-		if (!graph->records[i].is_stored && !graph->records[i].is_removed)
+		if (!graph->records[i].is_stored && !graph->records[i].is_removed && graph_record_is_kept(&graph->records[i]))
 			inserted++;
 	return inserted >= BULK_RECORDS &&
 		inserted > (uint64) RelationGetNumberOfBlocks(graph->record_relation) * RECORDS_PER_PAGE / 2;

@@ -1,0 +1,607 @@
+/*
+ * take_in.c
+ *		cdp.take_in(source, selection, ...): the one way by which the rows of a
+ *		declared source come in, whoever noticed them.
+ *
+ * The query of the source runs with the rights of the source's owner, in a
+ * security-restricted operation with settings of its own.  Its rows go through
+ * the identity engine, and what they hold besides identifiers is kept aside
+ * until the batch is written.  Then one statement stores it, which reads the
+ * rows as the relation "incoming", the way a trigger reads its transition
+ * tables.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+#include "cdp.h"
+#include "identity/stitch.h"
+
+/* Columns of the query by position; the identifiers follow. */
+#define KEY_COLUMN			0
+#define FIRST_IDENTIFIER	3
+/* Columns of the relation "incoming" before the payload. */
+#define INCOMING_FIXED		4
+/* Columns of the rows kept aside before the payload: record and row. */
+#define ASIDE_FIXED			2
+#define RESULT_COLUMNS		14
+
+typedef struct SourceTexts
+{
+	char	   *query;
+	int			identifier_columns;
+	bool		is_event;
+	Oid			owner;
+	char	   *time_zone;
+	char	   *search_path;
+	char	   *write;			/* NULL: none */
+	char	   *missing;		/* NULL: none */
+} SourceTexts;
+
+/* What to go back to after something ran with the rights of the owner. */
+typedef struct Identity
+{
+	Oid			user;
+	int			security_context;
+	int			guc_level;
+} Identity;
+
+typedef struct TakeIn
+{
+	Stitch		stitch;			/* must be first */
+	SourceTexts texts;
+	int			payload_columns;
+	TupleDesc	aside_descriptor;
+	TupleDesc	incoming_descriptor;
+	Tuplestorestate *aside;		/* payload of the batch at hand */
+	Datum	   *values;
+	bool	   *nulls;
+	HTAB	   *wanted;			/* keys asked for and not seen yet */
+	Tuplestorestate *present;	/* keys of the source, for a full compare */
+	int64		written;
+	Identity	caller;
+	MemoryContext context;
+} TakeIn;
+
+typedef struct WantedKey
+{
+	const char *key;			/* hash key: the pointer's string */
+} WantedKey;
+
+PG_FUNCTION_INFO_V1(cdp_take_in);
+
+static char *
+text_column(HeapTuple row, TupleDesc descriptor, int column, MemoryContext context)
+{
+	char	   *value = SPI_getvalue(row, descriptor, column);
+
+	return value == NULL ? NULL : MemoryContextStrdup(context, value);
+}
+
+/* The texts of the source, from its stored definition. */
+static void
+read_texts(TakeIn *take, const char *selection, Datum since, bool since_is_null)
+{
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum		arguments[] = {CStringGetTextDatum(take->stitch.source), CStringGetTextDatum(selection), since};
+	char		nulls[] = {' ', ' ', since_is_null ? 'n' : ' ', '\0'};
+	SourceTexts *texts = &take->texts;
+	HeapTuple	row;
+	TupleDesc	descriptor;
+	bool		is_null;
+	char	   *owner;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT q.query, q.identifier_columns, q.is_event, q.owner, q.time_zone, q.search_path, q.write, q.missing"
+							  " FROM cdp.source_query($1, $2, $3) AS q",
+							  3, types, arguments, nulls, true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "could not read the definition of source \"%s\"", take->stitch.source);
+	row = SPI_tuptable->vals[0];
+	descriptor = SPI_tuptable->tupdesc;
+	texts->query = text_column(row, descriptor, 1, take->context);
+	texts->identifier_columns = DatumGetInt32(SPI_getbinval(row, descriptor, 2, &is_null));
+	texts->is_event = DatumGetBool(SPI_getbinval(row, descriptor, 3, &is_null));
+	owner = text_column(row, descriptor, 4, take->context);
+	texts->time_zone = text_column(row, descriptor, 5, take->context);
+	texts->search_path = text_column(row, descriptor, 6, take->context);
+	texts->write = text_column(row, descriptor, 7, take->context);
+	texts->missing = text_column(row, descriptor, 8, take->context);
+	SPI_finish();
+
+	texts->owner = get_role_oid(owner, true);
+	if (!OidIsValid(texts->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the owner of source \"%s\", role \"%s\", does not exist", take->stitch.source, owner),
+				 errhint("A role that may read the source's table runs SELECT cdp.alter_source('%s', owner => current_user).", take->stitch.source)));
+}
+
+/*
+ * The definition is a row, which the owner of the storage can write: so its
+ * text runs only with rights that the owner of the storage has anyway.
+ */
+static void
+check_owner(const TakeIn *take)
+{
+	Oid			schema = get_namespace_oid("cdp_data", false);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			storage_owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	storage_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	if (!has_privs_of_role(storage_owner, take->texts.owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("source \"%s\" belongs to role \"%s\", of which the owner of the storage is no member",
+						take->stitch.source, GetUserNameFromId(take->texts.owner, false)),
+				 errhint("Run GRANT %s TO %s, or give the source to another role with cdp.alter_source.",
+						 quote_identifier(GetUserNameFromId(take->texts.owner, false)),
+						 quote_identifier(GetUserNameFromId(storage_owner, false)))));
+}
+
+static void
+set_option(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* From here on the rights of the source's owner; an error undoes it as well. */
+static void
+become_owner(TakeIn *take)
+{
+	GetUserIdAndSecContext(&take->caller.user, &take->caller.security_context);
+	SetUserIdAndSecContext(take->texts.owner,
+						   take->caller.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	take->caller.guc_level = NewGUCNestLevel();
+	set_option("TimeZone", take->texts.time_zone);
+	set_option("DateStyle", "ISO, MDY");
+	set_option("IntervalStyle", "postgres");
+	set_option("search_path", take->texts.search_path);
+}
+
+static void
+become_caller(TakeIn *take)
+{
+	AtEOXact_GUC(false, take->caller.guc_level);
+	SetUserIdAndSecContext(take->caller.user, take->caller.security_context);
+}
+
+/* Runs f of a row with the rights of the caller, in the middle of the query. */
+#define AS_CALLER(take, statement) \
+	do \
+	{ \
+		SetUserIdAndSecContext((take)->caller.user, (take)->caller.security_context); \
+		statement; \
+		SetUserIdAndSecContext((take)->texts.owner, \
+							   (take)->caller.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION); \
+	} while (0)
+
+/* ---------- payload ---------- */
+
+static void
+begin_aside(TakeIn *take)
+{
+	MemoryContext caller = MemoryContextSwitchTo(take->context);
+
+	take->aside = tuplestore_begin_heap(false, false, work_mem);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+describe_payload(TakeIn *take)
+{
+	TupleDesc	given = cdp_query_descriptor(take->stitch.query);
+	int			first = FIRST_IDENTIFIER + take->texts.identifier_columns;
+	int			count = given->natts - first;
+
+	take->payload_columns = count;
+	take->values = cdp_palloc0_array(Datum, count + INCOMING_FIXED);
+	take->nulls = cdp_palloc0_array(bool, count + INCOMING_FIXED);
+	take->aside_descriptor = CreateTemplateTupleDesc(ASIDE_FIXED + count);
+	TupleDescInitEntry(take->aside_descriptor, 1, "record", INT4OID, -1, 0);
+	TupleDescInitEntry(take->aside_descriptor, 2, "row", INT4OID, -1, 0);
+	take->incoming_descriptor = CreateTemplateTupleDesc(INCOMING_FIXED + count);
+	TupleDescInitEntry(take->incoming_descriptor, 1, "record_key", TEXTOID, -1, 0);
+	TupleDescInitEntry(take->incoming_descriptor, 2, "hub", INT8OID, -1, 0);
+	TupleDescInitEntry(take->incoming_descriptor, 3, "observed_at", TIMESTAMPTZOID, -1, 0);
+	TupleDescInitEntry(take->incoming_descriptor, 4, "deleted", BOOLOID, -1, 0);
+	TupleDescInitEntryCollation(take->incoming_descriptor, 1, DEFAULT_COLLATION_OID);
+	for (int i = 0; i < count; i++)
+	{
+		TupleDescCopyEntry(take->aside_descriptor, ASIDE_FIXED + i + 1, given, first + i + 1);
+		TupleDescCopyEntry(take->incoming_descriptor, INCOMING_FIXED + i + 1, given, first + i + 1);
+	}
+}
+
+/* Puts the payload of a row aside; the record may yet get another one. */
+static void
+keep_row(Stitch *stitch, TupleTableSlot *slot, uint32 record, uint32 row)
+{
+	TakeIn	   *take = (TakeIn *) stitch;
+	int			first = FIRST_IDENTIFIER + take->texts.identifier_columns;
+
+	take->values[0] = Int32GetDatum((int32) record);
+	take->values[1] = Int32GetDatum((int32) row);
+	take->nulls[0] = take->nulls[1] = false;
+	for (int i = 0; i < take->payload_columns; i++)
+	{
+		take->values[ASIDE_FIXED + i] = slot->tts_values[first + i];
+		take->nulls[ASIDE_FIXED + i] = slot->tts_isnull[first + i];
+	}
+	tuplestore_putvalues(take->aside, take->aside_descriptor, take->values, take->nulls);
+}
+
+static void
+put_incoming(TakeIn *take, Tuplestorestate *incoming, const GraphRecord *record)
+{
+	Graph	   *graph = take->stitch.graph;
+	text	   *key = cstring_to_text_with_len(record->key, record->key_length);
+
+	take->values[0] = PointerGetDatum(key);
+	take->nulls[0] = false;
+	take->nulls[1] = record->is_removed;
+	take->values[1] = record->is_removed ? (Datum) 0 : Int64GetDatum(graph->identifiers[record->hub].id);
+	take->values[2] = TimestampTzGetDatum(record->observed_at);
+	take->nulls[2] = false;
+	take->values[3] = BoolGetDatum(record->is_removed);
+	take->nulls[3] = false;
+	tuplestore_putvalues(incoming, take->incoming_descriptor, take->values, take->nulls);
+	pfree(key);
+}
+
+/*
+ * The rows of the batch that count, as the relation "incoming".  A record whose
+ * row was put aside has its payload; one that the source no longer has, none.
+ */
+static Tuplestorestate *
+collect_incoming(TakeIn *take)
+{
+	Graph	   *graph = take->stitch.graph;
+	Tuplestorestate *incoming = tuplestore_begin_heap(true, false, work_mem);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(take->aside_descriptor, &TTSOpsMinimalTuple);
+
+	while (tuplestore_gettupleslot(take->aside, true, false, slot))
+	{
+		const GraphRecord *record;
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		record = &graph->records[(uint32) DatumGetInt32(slot->tts_values[0])];
+		if (record->row != (uint32) DatumGetInt32(slot->tts_values[1]))
+			continue;
+		for (int i = 0; i < take->payload_columns; i++)
+		{
+			take->values[INCOMING_FIXED + i] = slot->tts_values[ASIDE_FIXED + i];
+			take->nulls[INCOMING_FIXED + i] = slot->tts_isnull[ASIDE_FIXED + i];
+		}
+		put_incoming(take, incoming, record);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_end(take->aside);
+	take->aside = NULL;
+
+	memset(take->nulls, true, sizeof(bool) * (INCOMING_FIXED + take->payload_columns));
+	for (uint32 i = 0; i < graph->record_count; i++)
+		if (graph->records[i].is_incoming && graph->records[i].is_removed && graph->records[i].row == 0)
+			put_incoming(take, incoming, &graph->records[i]);
+	return incoming;
+}
+
+/* Runs the statement over a relation that exists for it alone. */
+static int64
+run_over(TakeIn *take, const char *sql, const char *name, TupleDesc descriptor, Tuplestorestate *rows, bool read_only)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+	int			result;
+
+	relation->md.name = pstrdup(name);
+	relation->md.reliddesc = InvalidOid;
+	relation->md.tupdesc = descriptor;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = (double) tuplestore_tuple_count(rows);
+	relation->reldata = rows;
+	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register relation \"%s\"", name);
+	result = SPI_execute(sql, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not run the statement of source \"%s\": %s", take->stitch.source, SPI_result_code_string(result));
+	SPI_unregister_relation(name);
+	return (int64) SPI_processed;
+}
+
+/* After each batch: its payload goes where it belongs. */
+static void
+batch_written(Stitch *stitch)
+{
+	TakeIn	   *take = (TakeIn *) stitch;
+
+	if (take->texts.write != NULL)
+	{
+		Tuplestorestate *incoming;
+		int			guc_level = NewGUCNestLevel();
+
+		set_option("search_path", "pg_catalog, pg_temp");
+		SPI_connect();
+		incoming = collect_incoming(take);
+		if (tuplestore_tuple_count(incoming) > 0)
+			take->written += run_over(take, take->texts.write, "incoming", take->incoming_descriptor, incoming, false);
+		tuplestore_end(incoming);
+		SPI_finish();
+		AtEOXact_GUC(true, guc_level);
+	}
+	else
+		tuplestore_end(take->aside);
+	begin_aside(take);
+}
+
+/* ---------- rows ---------- */
+
+static void
+take_row(void *argument, TupleTableSlot *slot)
+{
+	TakeIn	   *take = argument;
+
+	if (take->wanted != NULL)
+	{
+		slot_getallattrs(slot);
+		if (!slot->tts_isnull[KEY_COLUMN])
+		{
+			const char *key = TextDatumGetCString(slot->tts_values[KEY_COLUMN]);
+
+			(void) hash_search(take->wanted, &key, HASH_REMOVE, NULL);
+		}
+	}
+	AS_CALLER(take, stitch_take_row(&take->stitch, slot));
+}
+
+static uint32
+wanted_hash(const void *key, Size size)
+{
+	const char *string = *(const char *const *) key;
+
+	return DatumGetUInt32(hash_any((const unsigned char *) string, (int) strlen(string)));
+}
+
+static int
+wanted_match(const void *a, const void *b, Size size)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+/* The keys asked for, of which those remain that the source does not have. */
+static HTAB *
+want_keys(TakeIn *take, ArrayType *keys)
+{
+	HASHCTL		control = {0};
+	HTAB	   *wanted;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(keys, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	control.keysize = control.entrysize = sizeof(WantedKey);
+	control.hash = wanted_hash;
+	control.match = wanted_match;
+	control.hcxt = take->context;
+	wanted = hash_create("cdp keys", Max(count, 16), &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	for (int i = 0; i < count; i++)
+	{
+		const char *key;
+
+		if (nulls[i])
+			continue;
+		key = TextDatumGetCString(elements[i]);
+		(void) hash_search(wanted, &key, HASH_ENTER, NULL);
+	}
+	return wanted;
+}
+
+/* Runs the source's query and takes its rows in. */
+static void
+take_query(TakeIn *take, Datum keys, bool has_keys)
+{
+	Oid			types[] = {TEXTARRAYOID};
+	Stitch	   *stitch = &take->stitch;
+
+	become_owner(take);
+	stitch->query = cdp_query_prepare_parameters(take->texts.query, "cdp.create_source", types, has_keys ? 1 : 0);
+	if (cdp_query_descriptor(stitch->query)->natts < FIRST_IDENTIFIER + take->texts.identifier_columns)
+		elog(ERROR, "the query of source \"%s\" has too few columns", stitch->source);
+	stitch->first_identifier = FIRST_IDENTIFIER;
+	stitch->first_payload = FIRST_IDENTIFIER + take->texts.identifier_columns;
+	AS_CALLER(take, stitch_prepare_columns(stitch));
+	describe_payload(take);
+	if (has_keys)
+		cdp_query_bind(stitch->query, &keys);
+	graph_query_is_running = true;
+	PG_TRY();
+	{
+		(void) cdp_query_run(stitch->query, 0, take_row, take);
+	}
+	PG_FINALLY();
+	{
+		graph_query_is_running = false;
+	}
+	PG_END_TRY();
+	become_caller(take);
+}
+
+/* ---------- what the source no longer has ---------- */
+
+static void
+note_present(void *argument, TupleTableSlot *slot)
+{
+	TakeIn	   *take = argument;
+
+	CHECK_FOR_INTERRUPTS();
+	slot_getsomeattrs(slot, KEY_COLUMN + 1);
+	if (!slot->tts_isnull[KEY_COLUMN])
+		tuplestore_putvalues(take->present, take->aside_descriptor, &slot->tts_values[KEY_COLUMN], &slot->tts_isnull[KEY_COLUMN]);
+}
+
+/*
+ * Reads the keys of the source, compares them with those that are stored, and
+ * takes in that the others are gone.
+ */
+static void
+take_missing(TakeIn *take, int64 limit, bool has_limit)
+{
+	TupleDesc	descriptor = CreateTemplateTupleDesc(1);
+	CdpQuery   *query;
+	SPITupleTable *missing;
+	int64		count;
+
+	TupleDescInitEntry(descriptor, 1, "record_key", TEXTOID, -1, 0);
+	TupleDescInitEntryCollation(descriptor, 1, DEFAULT_COLLATION_OID);
+	take->present = tuplestore_begin_heap(true, false, work_mem);
+	take->aside_descriptor = descriptor;
+	become_owner(take);
+	query = cdp_query_prepare(take->texts.query, "cdp.create_source");
+	if (cdp_query_descriptor(query)->natts < 1 || TupleDescAttr(cdp_query_descriptor(query), 0)->atttypid != TEXTOID)
+		elog(ERROR, "the query of source \"%s\" yields no key of type text", take->stitch.source);
+	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, note_present, take);
+	become_caller(take);
+	cdp_query_free(query);
+
+	/* The rows of "incoming" have no payload then. */
+	take->stitch.query = cdp_query_prepare("SELECT NULL::pg_catalog.text, NULL::pg_catalog.timestamptz, NULL::pg_catalog.bool", "cdp.take_in");
+	take->texts.identifier_columns = 0;
+	describe_payload(take);
+	SPI_connect();
+	count = run_over(take, take->texts.missing, "present", descriptor, take->present, true);
+	missing = SPI_tuptable;
+	if (has_limit && count > limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("source \"%s\" would withdraw " INT64_FORMAT " records, more than the " INT64_FORMAT " allowed",
+						take->stitch.source, count, limit),
+				 errhint("Check that its table is complete; then CALL cdp.refresh(ARRAY[%s], allow_deletes => true).",
+						 quote_literal_cstr(take->stitch.source))));
+	for (int64 i = 0; i < count; i++)
+	{
+		bool		is_null;
+		Datum		key;
+
+		CHECK_FOR_INTERRUPTS();
+		key = SPI_getbinval(missing->vals[i], missing->tupdesc, 1, &is_null);
+		if (!is_null)
+		{
+			text	   *packed = DatumGetTextPP(key);
+
+			stitch_take_deleted(&take->stitch, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
+		}
+	}
+	SPI_finish();
+	tuplestore_end(take->present);
+}
+
+/* Takes in that the keys which nobody found are gone. */
+static void
+take_unseen(TakeIn *take)
+{
+	HASH_SEQ_STATUS status;
+	WantedKey  *entry;
+
+	hash_seq_init(&status, take->wanted);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		stitch_take_deleted(&take->stitch, entry->key, strlen(entry->key));
+}
+
+/*
+ * cdp.take_in(source text, selection text, keys text[], since text,
+ *			   max_deleted bigint)
+ *
+ * See sql/source_take_in.sql.  NULL keys, since and max_deleted: none.
+ *
+ * Errors: other NULL arguments; an unknown source or selection; an owner that
+ * is gone or beyond the rights of the storage's owner; more missing records
+ * than max_deleted; what the source's own text raises.
+ */
+Datum
+cdp_take_in(PG_FUNCTION_ARGS)
+{
+	TakeIn	   *take;
+	TupleDesc	descriptor;
+	Datum		values[RESULT_COLUMNS];
+	bool		nulls[RESULT_COLUMNS] = {false};
+	char	   *selection;
+	bool		by_key;
+	int			column = 0;
+	const GraphCounts *counts;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s of cdp.take_in must not be null", PG_ARGISNULL(0) ? "source" : "selection")));
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	selection = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	by_key = strcmp(selection, "keys") == 0;
+	if (by_key && PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("keys of cdp.take_in must not be null")));
+
+	take = palloc0(sizeof(TakeIn));
+	take->context = CurrentMemoryContext;
+	take->stitch.source = intake_check_source(PG_GETARG_TEXT_PP(0));
+	take->stitch.cause = psprintf("refresh %s", take->stitch.source);
+	read_texts(take, selection, PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3), PG_ARGISNULL(3));
+	check_owner(take);
+	take->stitch.is_event = take->texts.is_event;
+	take->stitch.keep_row = keep_row;
+	take->stitch.batch_written = batch_written;
+
+	stitch_begin(&take->stitch);
+	begin_aside(take);
+	if (strcmp(selection, "missing") == 0)
+		take_missing(take, PG_ARGISNULL(4) ? 0 : PG_GETARG_INT64(4), !PG_ARGISNULL(4));
+	else
+	{
+		if (by_key)
+			take->wanted = want_keys(take, PG_GETARG_ARRAYTYPE_P(2));
+		take_query(take, by_key ? PG_GETARG_DATUM(2) : (Datum) 0, by_key);
+		if (by_key)
+			take_unseen(take);
+	}
+	stitch_end(&take->stitch);
+	cdp_query_free(take->stitch.query);
+
+	counts = &take->stitch.counts;
+	values[column++] = Int64GetDatum(counts->rows_read);
+	values[column++] = Int64GetDatum(counts->records_new);
+	values[column++] = Int64GetDatum(counts->records_changed);
+	values[column++] = Int64GetDatum(counts->records_unchanged);
+	values[column++] = Int64GetDatum(counts->identifiers_new);
+	values[column++] = Int64GetDatum(counts->links_new);
+	values[column++] = Int64GetDatum(counts->profiles_new);
+	values[column++] = Int64GetDatum(counts->merges);
+	values[column++] = Int64GetDatum(counts->splits);
+	values[column++] = Int64GetDatum(counts->refusals);
+	values[column++] = Int64GetDatum(counts->rejected);
+	values[column++] = Int64GetDatum(counts->identifiers_dropped);
+	values[column++] = Int64GetDatum(counts->retracted);
+	values[column++] = Int64GetDatum(take->written);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
