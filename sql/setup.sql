@@ -39,7 +39,7 @@ COMMENT ON FUNCTION cdp.option_defaults() IS
 
 CREATE FUNCTION cdp.storage_version() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN 1;
+    RETURN 2;
 COMMENT ON FUNCTION cdp.storage_version() IS
 'The version of the storage that this version of the extension works with; cdp.setup() brings the storage to it.';
 
@@ -142,9 +142,13 @@ BEGIN
     IF stored < 1 THEN
         PERFORM cdp.create_identity_storage();
     END IF;
+    IF stored < 2 THEN
+        PERFORM cdp.create_source_storage();
+    END IF;
 
     PERFORM cdp.create_setup_views();
     PERFORM cdp.create_identity_views();
+    PERFORM cdp.create_source_views();
     UPDATE cdp_data.storage SET version = current_storage WHERE version OPERATOR(pg_catalog.<>) current_storage;
     IF stored = 0 THEN
         RETURN pg_catalog.format('storage version %s created in schema cdp_data', current_storage);
@@ -177,7 +181,8 @@ COMMENT ON FUNCTION cdp.create_setup_views() IS 'Part of cdp.setup(): creates or
 CREATE FUNCTION cdp.view_names() RETURNS SETOF name
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT v.name::name FROM (VALUES ('options'), ('blocked_identifiers'), ('labels'), ('namespaces'), ('identifiers'), ('identity_changes'), ('rejected_records')) AS v(name);
+    SELECT v.name::name FROM (VALUES ('options'), ('blocked_identifiers'), ('labels'), ('namespaces'), ('identifiers'), ('identity_changes'), ('rejected_records'),
+        ('sources'), ('refresh_log')) AS v(name);
 END;
 COMMENT ON FUNCTION cdp.view_names() IS 'The views that cdp.setup() creates in schema cdp.';
 
