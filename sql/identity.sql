@@ -212,11 +212,11 @@ CREATE FUNCTION cdp.stitch(
 COMMENT ON FUNCTION cdp.stitch(text, text) IS
 'Takes in the records that a query yields: record_key, optionally observed_at (timestamptz), and columns named after the namespaces of their identifiers (a name may repeat, an array gives several values).  The same rows again change nothing, a newer version of a record replaces it.  The query runs with the rights of the caller.';
 
-CREATE FUNCTION cdp.identify(identifiers jsonb, source text, record_key text, observed_at timestamptz DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION cdp.identify(identifiers jsonb, source text, record_key text, observed_at timestamptz DEFAULT NULL, traits jsonb DEFAULT NULL) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_identify';
-COMMENT ON FUNCTION cdp.identify(jsonb, text, text, timestamptz) IS
-'Takes in one record, such as {"email": ["a@b.c"], "crm_id": 17}, and returns the profile it belongs to; NULL when the record is rejected (see cdp.rejected_records).';
+COMMENT ON FUNCTION cdp.identify(jsonb, text, text, timestamptz, jsonb) IS
+'Takes in one record, such as {"email": ["a@b.c"], "crm_id": 17}, with what it says about traits, such as {"country": "FR"}, and returns the profile it belongs to; NULL when the record is rejected (see cdp.rejected_records).';
 
 CREATE FUNCTION cdp.retract(source text, record_key text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -19,7 +19,9 @@
 #include "utils/timestamp.h"
 
 #include "cdp.h"
+#include "identity/identify.h"
 #include "identity/intake.h"
+#include "source/contribution.h"
 
 PG_FUNCTION_INFO_V1(cdp_identify);
 PG_FUNCTION_INFO_V1(cdp_retract);
@@ -97,8 +99,8 @@ take_json(Intake *intake, Jsonb *identifiers)
 	}
 }
 
-static void
-not_null(FunctionCallInfo fcinfo, int argument, const char *name, const char *function)
+void
+identify_not_null(FunctionCallInfo fcinfo, int argument, const char *name, const char *function)
 {
 	if (PG_ARGISNULL(argument))
 		ereport(ERROR,
@@ -116,73 +118,73 @@ warn_when_queued(Graph *graph)
 }
 
 /*
- * cdp.identify(identifiers jsonb, source text, record_key text,
- *				observed_at timestamptz) returns bigint
+ * Takes in one record, evidence and partition, and says where it belongs.
  *
- * Takes in one record and returns the profile of its strongest usable
- * identifier; NULL when the record is rejected (see cdp.rejected_records).
- * A NULL observed_at is the time of arrival, for a known record the time that
- * it has.
- *
- * Errors: other NULL arguments, unknown namespaces, values that are no
- * identifiers, infinite times, no right to write.
+ * Errors: unknown namespaces, values that are no identifiers, no right to write.
  */
-Datum
-cdp_identify(PG_FUNCTION_ARGS)
+void
+identify_record(SingleRecord *single)
 {
 	Intake		intake;
 	Graph	   *graph;
-	const char *source;
-	char	   *key;
-	size_t		key_length;
-	bool		has_time = !PG_ARGISNULL(3);
-	TimestampTz observed_at = has_time ? PG_GETARG_TIMESTAMPTZ(3) : 0;
 	Rejection	rejection;
 	uint32		record;
-	int64		profile_id;
-
-	not_null(fcinfo, 0, "identifiers", "cdp.identify");
-	not_null(fcinfo, 1, "source", "cdp.identify");
-	not_null(fcinfo, 2, "record_key", "cdp.identify");
-	source = intake_check_source(PG_GETARG_TEXT_PP(1));
-	key = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	key_length = strlen(key);
-	if (has_time && TIMESTAMP_NOT_FINITE(observed_at))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("observed_at must be finite")));
+	const GraphIdentifier *hub;
 
 	graph_begin_writing(RowExclusiveLock);
-	graph = graph_create(graph_settings(), false, psprintf("identify %s", source));
-	intake_init(&intake, graph, source, NULL);
+	graph = graph_create(graph_settings(), false, psprintf("identify %s", single->source));
+	intake_init(&intake, graph, single->source, NULL);
+	intake.is_event = single->is_event;
 	intake_begin_row(&intake);
-	take_json(&intake, PG_GETARG_JSONB_P(0));
-	rejection = intake_finish_row(&intake, key, key_length, observed_at, has_time, &record);
-	if (rejection.reason != NULL)
+	take_json(&intake, single->identifiers);
+	rejection = intake_finish_row(&intake, single->key, single->key_length, single->observed_at, single->has_time, &record);
+	single->is_rejected = rejection.reason != NULL;
+	if (single->is_rejected)
 	{
-		intake_reject(&intake, key_length > IDENTIFIER_MAX_LENGTH ? NULL : key, observed_at, has_time, &rejection,
-					  JsonbToCString(NULL, &PG_GETARG_JSONB_P(0)->root, 0));
+		intake_reject(&intake, single->key_length > IDENTIFIER_MAX_LENGTH ? NULL : single->key,
+					  single->observed_at, single->has_time, &rejection,
+					  JsonbToCString(NULL, &single->identifiers->root, 0));
 		graph_finish(graph);
-		PG_RETURN_NULL();
+		return;
 	}
 
-	/* The usual case first, without a lock: nothing new. */
+	/* The usual cases first, without a lock: nothing new. */
 	load_stored_ids(graph);
-	if (load_record(graph, record))
+	if (!single->take_lock)
 	{
+		bool		is_stored = load_record(graph, record);
 		GraphRecord saved = graph->records[record];
 
-		intake_settle(graph, record, intake.arrival);
-		if (!graph->records[record].is_changed)
+		if (is_stored)
+			intake_settle(graph, record, intake.arrival);
+		else if (single->is_event && saved.id_count == 1 && graph->identifiers[saved.ids[0]].id != 0)
 		{
-			profile_id = graph->identifiers[graph->records[record].hub].old_profile;
+			/* An event of somebody known is no news to the graph. */
+			graph->records[record].hub = saved.ids[0];
+			graph->records[record].observed_at = single->has_time ? single->observed_at : intake.arrival;
+		}
+		if (graph->records[record].hub != NO_INDEX && !graph->records[record].is_changed)
+		{
+			hub = &graph->identifiers[graph->records[record].hub];
+			single->is_current = graph->records[record].row != 0;
+			single->resolved_at = graph->records[record].observed_at;
+			single->hub = hub->id;
+			single->profile_id = hub->old_profile;
 			graph_finish(graph);
-			PG_RETURN_INT64(profile_id);
+			return;
 		}
 		graph->records[record] = saved;
 	}
 
 	lock_record(graph, record);
+	single->is_locked = true;
+	if (single->is_outdated != NULL && single->is_outdated(single))
+	{
+		single->is_current = false;
+		graph_finish(graph);
+		return;
+	}
+	graph_refresh_snapshot(graph);
 	graph->records[record].is_stored = false;
 	(void) load_record(graph, record);
 	load_stored_ids(graph);
@@ -190,10 +192,56 @@ cdp_identify(PG_FUNCTION_ARGS)
 	intake_settle(graph, record, intake.arrival);
 	graph_apply(graph);
 	warn_when_queued(graph);
-	intake_clear_rejections(graph, source);
-	profile_id = graph->identifiers[graph->records[record].hub].new_profile;
+	intake_clear_rejections(graph, single->source);
+	hub = &graph->identifiers[graph->records[record].hub];
+	single->is_current = graph->records[record].row != 0;
+	single->resolved_at = graph->records[record].observed_at;
+	single->hub = hub->id;
+	single->profile_id = hub->new_profile;
 	graph_finish(graph);
-	PG_RETURN_INT64(profile_id);
+}
+
+/*
+ * cdp.identify(identifiers jsonb, source text, record_key text,
+ *				observed_at timestamptz, traits jsonb) returns bigint
+ *
+ * Takes in one record and returns the profile of its strongest usable
+ * identifier; NULL when the record is rejected (see cdp.rejected_records).
+ * A NULL observed_at is the time of arrival, for a known record the time that
+ * it has.  NULL traits: the record says nothing about traits, and what it said
+ * before stays.
+ *
+ * Errors: other NULL arguments, unknown namespaces, values that are no
+ * identifiers, traits that are no object, infinite times, no right to write.
+ */
+Datum
+cdp_identify(PG_FUNCTION_ARGS)
+{
+	SingleRecord record = {0};
+
+	identify_not_null(fcinfo, 0, "identifiers", "cdp.identify");
+	identify_not_null(fcinfo, 1, "source", "cdp.identify");
+	identify_not_null(fcinfo, 2, "record_key", "cdp.identify");
+	record.identifiers = PG_GETARG_JSONB_P(0);
+	record.source = intake_check_source(PG_GETARG_TEXT_PP(1));
+	record.key = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	record.key_length = strlen(record.key);
+	record.has_time = !PG_ARGISNULL(3);
+	record.observed_at = record.has_time ? PG_GETARG_TIMESTAMPTZ(3) : 0;
+	if (record.has_time && TIMESTAMP_NOT_FINITE(record.observed_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("observed_at must be finite")));
+	/* A library that is newer than the extension is called without traits. */
+	if (PG_NARGS() > 4 && !PG_ARGISNULL(4))
+		contribution_check(PG_GETARG_JSONB_P(4));
+
+	identify_record(&record);
+	if (record.is_rejected)
+		PG_RETURN_NULL();
+	if (PG_NARGS() > 4 && !PG_ARGISNULL(4) && record.is_current)
+		contribution_store(&record, PG_GETARG_JSONB_P(4));
+	PG_RETURN_INT64(record.profile_id);
 }
 
 /*
@@ -211,8 +259,8 @@ cdp_retract(PG_FUNCTION_ARGS)
 	uint32		record;
 	bool		found;
 
-	not_null(fcinfo, 0, "source", "cdp.retract");
-	not_null(fcinfo, 1, "record_key", "cdp.retract");
+	identify_not_null(fcinfo, 0, "source", "cdp.retract");
+	identify_not_null(fcinfo, 1, "record_key", "cdp.retract");
 	source = intake_check_source(PG_GETARG_TEXT_PP(0));
 	key = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
@@ -347,8 +395,8 @@ cdp_ensure_identifier(PG_FUNCTION_ARGS)
 	uint32		identifier;
 	int64		id;
 
-	not_null(fcinfo, 0, "namespace", "the identifier");
-	not_null(fcinfo, 1, "value", "the identifier");
+	identify_not_null(fcinfo, 0, "namespace", "the identifier");
+	identify_not_null(fcinfo, 1, "value", "the identifier");
 	value = PG_GETARG_TEXT_PP(1);
 	graph_begin_writing(ShareRowExclusiveLock);
 	settings = graph_settings();
@@ -386,8 +434,8 @@ cdp_reevaluate_identifiers(PG_FUNCTION_ARGS)
 	int			count;
 	Graph	   *graph;
 
-	not_null(fcinfo, 0, "identifier_ids", "cdp.reevaluate_identifiers");
-	not_null(fcinfo, 1, "cause", "cdp.reevaluate_identifiers");
+	identify_not_null(fcinfo, 0, "identifier_ids", "cdp.reevaluate_identifiers");
+	identify_not_null(fcinfo, 1, "cause", "cdp.reevaluate_identifiers");
 	array = PG_GETARG_ARRAYTYPE_P(0);
 	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids, &nulls, &count);
 	graph_begin_writing(ShareRowExclusiveLock);
