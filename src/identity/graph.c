@@ -632,13 +632,34 @@ graph_add_replay_seed(Graph *graph, uint32 identifier)
 }
 
 /*
+ * For whoever asks where the time of a large operation goes
+ * (client_min_messages = debug1): what has just ended, and what it took.
+ */
+void
+graph_report_phase(Graph *graph, const char *phase)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (graph->exclusive)
+		ereport(DEBUG1,
+				(errmsg_internal("%s: %s took %.3f s, %zu MB", graph->cause, phase,
+								 (double) (now - graph->phase_start) / USECS_PER_SEC,
+								 graph_memory(graph) / (1024 * 1024))));
+	graph->phase_start = now;
+}
+
+/*
  * Carries the records and seeds in memory through to the storage.
  */
 void
 graph_apply(Graph *graph)
 {
 	evidence_update(graph);
+	graph_report_phase(graph, "evidence");
 	partition_update(graph);
+	graph_report_phase(graph, "partition");
 	relabel_profiles(graph);
+	graph_report_phase(graph, "relabel");
 	store_changes(graph);
+	graph_report_phase(graph, "end");
 }

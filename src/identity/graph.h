@@ -269,6 +269,7 @@ typedef struct Graph
 	uint32		change_capacity;
 
 	TimestampTz now;			/* system time of this operation */
+	TimestampTz phase_start;	/* for messages about progress */
 	Snapshot	snapshot;
 	Relation	identifier_relation;
 	Relation	record_relation;
@@ -318,6 +319,7 @@ extern void graph_add_replay_seed(Graph *graph, uint32 identifier);
 extern int	graph_compare_identifiers(const Graph *graph, uint32 a, uint32 b);
 extern int	graph_compare_by_name(const Graph *graph, uint32 a, uint32 b);
 extern void graph_sort_identifiers(const Graph *graph, uint32 *ids, uint32 count);
+extern void graph_report_phase(Graph *graph, const char *phase);
 extern void graph_apply(Graph *graph);
 
 /* scan.c */

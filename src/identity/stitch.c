@@ -252,6 +252,7 @@ finish_batch(Stitch *stitch, bool is_last)
 	MemoryContext caller = MemoryContextSwitchTo(stitch->context);
 	bool		is_known;
 
+	graph_report_phase(graph, "reading rows");
 	graph_refresh_snapshot(graph);
 	is_known = load_source_exists(graph, stitch->source);
 	if (should_load_whole(graph))
@@ -272,6 +273,7 @@ finish_batch(Stitch *stitch, bool is_last)
 		}
 		intake_settle(graph, i, stitch->intake.arrival);
 	}
+	graph_report_phase(graph, graph->whole ? "loading the whole graph" : "loading what rows touch");
 	graph_apply(graph);
 	intake_clear_rejections(graph, stitch->source);
 	if (!is_last)

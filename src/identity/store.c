@@ -592,9 +592,13 @@ store_changes(Graph *graph)
 	SPI_connect();
 	graph->now = GetCurrentTimestamp();
 	store_identifiers(graph, bulk);
+	graph_report_phase(graph, "writing identifiers");
 	store_records(graph, bulk);
+	graph_report_phase(graph, "writing records");
 	store_links(graph, bulk);
+	graph_report_phase(graph, "writing links");
 	store_profiles(graph, bulk);
+	graph_report_phase(graph, "writing profiles");
 	store_identity_changes(graph);
 	SPI_finish();
 	AtEOXact_GUC(true, guc_level);
