@@ -847,6 +847,14 @@ BEGIN
                      LEFT JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id) ON m.old_id = u.id) AS k)
     WHERE r.hub = ANY ($1) OR r.ids && $1;
 
+    -- What hangs on records finds its person through the hub too.
+    UPDATE cdp_data.contribution AS c SET hub = m.new_id
+    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id) WHERE m.old_id = c.hub;
+    UPDATE cdp_data.contribution_history AS c SET hub = m.new_id
+    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id) WHERE m.old_id = c.hub;
+    UPDATE cdp_data.event AS e SET hub = m.new_id
+    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id) WHERE m.old_id = e.hub;
+
     -- Labels and the anchors of profiles go on with the new identifier.
     INSERT INTO cdp_data.label (kind, a, b, reason, created_at, created_by)
     SELECT k.kind, LEAST(k.a, k.b), GREATEST(k.a, k.b), k.reason, k.created_at, k.created_by
@@ -921,10 +929,21 @@ BEGIN
                 END IF;
             END IF;
         END LOOP;
+        -- A blocked value is compared with normalised ones.
+        UPDATE cdp_data.blocked_identifier AS b SET value = k.normalized
+        FROM (SELECT pg_catalog.min(c.blocked_id) AS blocked_id, c.normalized
+              FROM (SELECT t.blocked_id, cdp.normalize_identifier(n.name, t.value) AS normalized
+                    FROM cdp_data.blocked_identifier AS t WHERE t.namespace = n.name AND t.value IS NOT NULL) AS c
+              GROUP BY c.normalized) AS k
+        WHERE b.blocked_id = k.blocked_id AND b.value <> k.normalized
+          AND NOT EXISTS (SELECT FROM cdp_data.blocked_identifier AS t WHERE t.namespace = n.name AND t.value = k.normalized);
         UPDATE cdp_data.namespace AS t SET normalizer_version = cdp.normalizer_version(t.normalizer) WHERE t.namespace_id = n.namespace_id;
     END LOOP;
     IF pg_catalog.cardinality(old_ids) > 0 THEN
         PERFORM cdp.replace_identifiers(old_ids, new_ids);
+    END IF;
+    IF identifiers_changed > 0 THEN
+        INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
     END IF;
     PERFORM cdp.rebuild_identities();
 END

@@ -209,6 +209,7 @@ graph_create_for(const GraphSettings *settings, bool exclusive, const char *caus
 	graph->exclusive = exclusive ||
 		(!read_only && CheckRelationLockedByMe(graph->record_relation, ShareRowExclusiveLock, true));
 	graph_refresh_snapshot(graph);
+	graph->phase_start = graph->now;
 
 	/* Labels are rare and do not change now: whether there are any is asked once. */
 	if (RelationGetNumberOfBlocks(graph->label_relation) > 0)

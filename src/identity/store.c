@@ -137,6 +137,32 @@ static Statement insert_change = {
 	6,
 	{TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, INT8OID, TEXTOID}};
 
+static Statement insert_changed = {
+	"INSERT INTO cdp_data.changed_profile (profile_id) SELECT n.profile_id FROM pg_catalog.unnest($1) AS n(profile_id)",
+	1,
+	{INT8OID}};
+
+static Statement move_contribution = {
+	"UPDATE cdp_data.contribution AS c SET hub = n.hub FROM unnest($1, $2, $3) AS n(source, record_key, hub)"
+	" WHERE c.source OPERATOR(pg_catalog.=) n.source AND c.record_key OPERATOR(pg_catalog.=) n.record_key",
+	3,
+	{TEXTOID, TEXTOID, INT8OID},
+	true};
+
+static Statement move_history = {
+	"UPDATE cdp_data.contribution_history AS c SET hub = n.hub FROM unnest($1, $2, $3) AS n(source, record_key, hub)"
+	" WHERE c.source OPERATOR(pg_catalog.=) n.source AND c.record_key OPERATOR(pg_catalog.=) n.record_key",
+	3,
+	{TEXTOID, TEXTOID, INT8OID},
+	true};
+
+static Statement move_event = {
+	"UPDATE cdp_data.event AS e SET hub = n.hub FROM unnest($1, $2, $3) AS n(source, record_key, hub)"
+	" WHERE e.source OPERATOR(pg_catalog.=) n.source AND e.record_key OPERATOR(pg_catalog.=) n.record_key",
+	3,
+	{TEXTOID, TEXTOID, INT8OID},
+	true};
+
 static const struct
 {
 	Oid			type;
@@ -517,6 +543,60 @@ store_identity_changes(Graph *graph)
 }
 
 /*
+ * What hangs on a record (its contribution, its event) carries the record's
+ * hub, by which it finds its person: when that moved, because an identifier
+ * became shared or usable again, they follow.
+ */
+static void
+store_moves(Graph *graph)
+{
+	Statement  *statements[] = {&move_contribution, &move_history, &move_event};
+
+	for (int k = 0; k < (int) lengthof(statements); k++)
+	{
+		Writer		writer = writer_begin(graph, statements[k]);
+
+		for (uint32 i = 0; i < graph->record_count; i++)
+		{
+			const GraphRecord *record = &graph->records[i];
+
+			if (record->is_stored && !record->is_removed && record->hub != record->old_hub)
+			{
+				Datum		row[] = {
+					text_datum(&writer, record->source, strlen(record->source)),
+					text_datum(&writer, record->key, record->key_length),
+					Int64GetDatum(graph->identifiers[record->hub].id)};
+
+				writer_row(&writer, row);
+			}
+		}
+		writer_end(&writer);
+	}
+}
+
+/*
+ * Notes whose row in cdp.profiles has to be derived again.  Of a first load
+ * that is everybody, for which 0 stands.
+ */
+static void
+store_changed_profiles(Graph *graph, bool bulk)
+{
+	Writer		insert = writer_begin(graph, &insert_changed);
+
+	for (uint32 i = 0; i < graph->profile_count; i++)
+	{
+		Datum		row[] = {Int64GetDatum(bulk ? 0 : graph->profiles[i].profile_id)};
+
+		if (!graph->profiles[i].is_changed)
+			continue;
+		writer_row(&insert, row);
+		if (bulk)
+			break;
+	}
+	writer_end(&insert);
+}
+
+/*
  * Whether rows may go to a table past the executor: it has the columns that
  * cdp.setup() gave it and nothing that would have to be computed, checked or
  * fired, and nobody in this session reads through its indexes.
@@ -600,6 +680,8 @@ store_changes(Graph *graph)
 	store_profiles(graph, bulk);
 	graph_report_phase(graph, "writing profiles");
 	store_identity_changes(graph);
+	store_moves(graph);
+	store_changed_profiles(graph, bulk);
 	SPI_finish();
 	AtEOXact_GUC(true, guc_level);
 }
