@@ -17,6 +17,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -680,8 +681,11 @@ store_changes(Graph *graph)
 	store_profiles(graph, bulk);
 	graph_report_phase(graph, "writing profiles");
 	store_identity_changes(graph);
-	store_moves(graph);
-	store_changed_profiles(graph, bulk);
+	if (OidIsValid(get_relname_relid("changed_profile", RelationGetNamespace(graph->record_relation))))
+	{
+		store_moves(graph);
+		store_changed_profiles(graph, bulk);
+	}
 	SPI_finish();
 	AtEOXact_GUC(true, guc_level);
 }
