@@ -80,4 +80,30 @@ extern int no_such_variable
 	pg_namespace_aclcheck((schema), (role), (mode))
 #endif
 
+/*
+ * Input functions that can note an error instead of raising it ("soft errors"):
+ * from PostgreSQL 16 on.  Before, they raise it.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#define cdp_ereturn(context, result, ...) ereturn(context, result, __VA_ARGS__)
+#define cdp_errsave(context, ...) errsave(context, __VA_ARGS__)
+#define cdp_input_call(function, string, context, result) \
+	DirectInputFunctionCallSafe((function), (string), InvalidOid, -1, (context), (result))
+#define cdp_unicode_to_server(character, output) \
+	pg_unicode_to_server_noerror((character), (output))
+#else
+#define cdp_ereturn(context, result, ...) \
+	do { (void) (context); ereport(ERROR, __VA_ARGS__); return result; } while (0)
+#define cdp_errsave(context, ...) \
+	do { (void) (context); ereport(ERROR, __VA_ARGS__); } while (0)
+#define cdp_input_call(function, string, context, result) \
+	((void) (context), \
+	 *(result) = DirectFunctionCall3((function), CStringGetDatum(string), \
+									 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)), \
+	 true)
+#define cdp_unicode_to_server(character, output) \
+	(pg_unicode_to_server((character), (output)), true)
+#endif
+
 #endif							/* CDP_COMPAT_H */
