@@ -378,6 +378,7 @@ fuzz_copy(const void *data, size_t size)
 	char	   *copy = malloc(size > 0 ? size : 1);
 
 	require(copy != NULL, "memory");
+	copy[0] = 0;
 	if (size > 0)
 		memcpy(copy, data, size);
 	return copy;
