@@ -364,6 +364,7 @@ extern void load_all_profiles(Graph *graph);
 
 /* locks.c */
 extern void lock_record(Graph *graph, uint32 record);
+extern void lock_records(Graph *graph);
 extern void lock_new_identifiers(Graph *graph);
 extern void lock_touched(Graph *graph);
 extern void lock_profiles(Graph *graph, int64 *profile_ids, uint32 count);

@@ -74,6 +74,37 @@ lock_record(Graph *graph, uint32 position)
 }
 
 static int
+compare_record_locks(const void *left, const void *right, void *argument)
+{
+	const GraphRecord *a = &((const Graph *) argument)->records[*(const uint32 *) left];
+	const GraphRecord *b = &((const Graph *) argument)->records[*(const uint32 *) right];
+
+	if (a->hash != b->hash)
+		return a->hash < b->hash ? -1 : 1;
+	return (a->key_length > b->key_length) - (a->key_length < b->key_length);
+}
+
+/*
+ * The same for all records in memory, in an order that everybody keeps to.
+ */
+void
+lock_records(Graph *graph)
+{
+	uint32	   *order;
+
+	if (graph->exclusive || graph->record_count == 0)
+		return;
+	order = cdp_palloc_array(uint32, graph->record_count);
+	for (uint32 i = 0; i < graph->record_count; i++)
+		order[i] = i;
+	qsort_arg(order, graph->record_count, sizeof(uint32), compare_record_locks, graph);
+	for (uint32 i = 0; i < graph->record_count; i++)
+		lock_hash(graph, graph->records[order[i]].hash, graph->records[order[i]].key_length, LOCK_CLASS_RECORD);
+	graph_refresh_snapshot(graph);
+	pfree(order);
+}
+
+static int
 compare_uint32(const void *left, const void *right)
 {
 	uint32		a = *(const uint32 *) left;

@@ -212,7 +212,7 @@ begin_batch(Stitch *stitch)
 {
 	MemoryContext caller = MemoryContextSwitchTo(stitch->context);
 
-	stitch->graph = graph_create(stitch->settings, true, stitch->cause);
+	stitch->graph = graph_create(stitch->settings, !stitch->is_realtime, stitch->cause);
 	stitch->graph->settled_keys = stitch->settled_keys;
 	intake_init(&stitch->intake, stitch->graph, stitch->source, stitch->cache);
 	stitch->intake.is_event = stitch->is_event;
@@ -254,15 +254,26 @@ finish_batch(Stitch *stitch, bool is_last)
 
 	graph_report_phase(graph, "reading rows");
 	graph_refresh_snapshot(graph);
-	is_known = load_source_exists(graph, stitch->source);
-	if (should_load_whole(graph))
-		load_whole(graph);
-	else
+	is_known = stitch->is_realtime || load_source_exists(graph, stitch->source);
+	if (stitch->is_realtime)
+	{
+		lock_records(graph);
 		load_stored_ids(graph);
-	load_queued_profiles(graph);
+		lock_new_identifiers(graph);
+	}
+	else
+	{
+		if (should_load_whole(graph))
+			load_whole(graph);
+		else
+			load_stored_ids(graph);
+		load_queued_profiles(graph);
+	}
 	for (uint32 i = 0, count = graph->record_count; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (stitch->is_realtime)
+			graph->records[i].is_stored = false;	/* read again, now that it is locked */
 		if (is_known && !graph->records[i].is_stored)
 		{
 			if (i % 1024 == 0)
@@ -389,7 +400,7 @@ void
 stitch_begin(Stitch *stitch)
 {
 	stitch->context = CurrentMemoryContext;
-	graph_begin_writing(ShareRowExclusiveLock);
+	graph_begin_writing(stitch->is_realtime ? RowExclusiveLock : ShareRowExclusiveLock);
 	/* The query may run other people's code, so these settings are its own. */
 	stitch->settings = graph_settings_load(CurrentMemoryContext);
 	stitch->cache = cdp_normalize_cache_create(CurrentMemoryContext, (size_t) work_mem * 1024);

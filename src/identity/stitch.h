@@ -38,6 +38,7 @@ struct Stitch
 	int			first_identifier;
 	int			first_payload;
 	bool		is_event;		/* the source's rows are events */
+	bool		is_realtime;	/* few rows: others may write at the same time */
 
 	/* Called when a row counts for now; and after a batch was written, in stitch->context. */
 	void		(*keep_row) (Stitch *stitch, TupleTableSlot *slot, uint32 record, uint32 row);

@@ -34,6 +34,8 @@
 
 #include "cdp.h"
 #include "identity/stitch.h"
+#include "source/owner.h"
+#include "source/take_in.h"
 
 /* Columns of the query by position; the identifiers follow. */
 #define KEY_COLUMN			0
@@ -49,20 +51,10 @@ typedef struct SourceTexts
 	char	   *query;
 	int			identifier_columns;
 	bool		is_event;
-	Oid			owner;
-	char	   *time_zone;
-	char	   *search_path;
+	SourceOwner owner;
 	char	   *write;			/* NULL: none */
 	char	   *missing;		/* NULL: none */
 } SourceTexts;
-
-/* What to go back to after something ran with the rights of the owner. */
-typedef struct Identity
-{
-	Oid			user;
-	int			security_context;
-	int			guc_level;
-} Identity;
 
 typedef struct TakeIn
 {
@@ -77,7 +69,6 @@ typedef struct TakeIn
 	HTAB	   *wanted;			/* keys asked for and not seen yet */
 	Tuplestorestate *present;	/* keys of the source, for a full compare */
 	int64		written;
-	Identity	caller;
 	MemoryContext context;
 } TakeIn;
 
@@ -121,43 +112,13 @@ read_texts(TakeIn *take, const char *selection, Datum since, bool since_is_null)
 	texts->identifier_columns = DatumGetInt32(SPI_getbinval(row, descriptor, 2, &is_null));
 	texts->is_event = DatumGetBool(SPI_getbinval(row, descriptor, 3, &is_null));
 	owner = text_column(row, descriptor, 4, take->context);
-	texts->time_zone = text_column(row, descriptor, 5, take->context);
-	texts->search_path = text_column(row, descriptor, 6, take->context);
+	texts->owner.time_zone = text_column(row, descriptor, 5, take->context);
+	texts->owner.search_path = text_column(row, descriptor, 6, take->context);
 	texts->write = text_column(row, descriptor, 7, take->context);
 	texts->missing = text_column(row, descriptor, 8, take->context);
 	SPI_finish();
 
-	texts->owner = get_role_oid(owner, true);
-	if (!OidIsValid(texts->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the owner of source \"%s\", role \"%s\", does not exist", take->stitch.source, owner),
-				 errhint("A role that may read the source's table runs SELECT cdp.alter_source('%s', owner => current_user).", take->stitch.source)));
-}
-
-/*
- * The definition is a row, which the owner of the storage can write: so its
- * text runs only with rights that the owner of the storage has anyway.
- */
-static void
-check_owner(const TakeIn *take)
-{
-	Oid			schema = get_namespace_oid("cdp_data", false);
-	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	Oid			storage_owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", schema);
-	storage_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
-	if (!has_privs_of_role(storage_owner, take->texts.owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("source \"%s\" belongs to role \"%s\", of which the owner of the storage is no member",
-						take->stitch.source, GetUserNameFromId(take->texts.owner, false)),
-				 errhint("Run GRANT %s TO %s, or give the source to another role with cdp.alter_source.",
-						 quote_identifier(GetUserNameFromId(take->texts.owner, false)),
-						 quote_identifier(GetUserNameFromId(storage_owner, false)))));
+	source_owner_find(&texts->owner, take->stitch.source, owner);
 }
 
 static void
@@ -166,35 +127,13 @@ set_option(const char *name, const char *value)
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* From here on the rights of the source's owner; an error undoes it as well. */
-static void
-become_owner(TakeIn *take)
-{
-	GetUserIdAndSecContext(&take->caller.user, &take->caller.security_context);
-	SetUserIdAndSecContext(take->texts.owner,
-						   take->caller.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	take->caller.guc_level = NewGUCNestLevel();
-	set_option("TimeZone", take->texts.time_zone);
-	set_option("DateStyle", "ISO, MDY");
-	set_option("IntervalStyle", "postgres");
-	set_option("search_path", take->texts.search_path);
-}
-
-static void
-become_caller(TakeIn *take)
-{
-	AtEOXact_GUC(false, take->caller.guc_level);
-	SetUserIdAndSecContext(take->caller.user, take->caller.security_context);
-}
-
-/* Runs f of a row with the rights of the caller, in the middle of the query. */
+/* Runs a statement with the rights of the caller, in the middle of the query. */
 #define AS_CALLER(take, statement) \
 	do \
 	{ \
-		SetUserIdAndSecContext((take)->caller.user, (take)->caller.security_context); \
+		source_owner_suspend(&(take)->texts.owner); \
 		statement; \
-		SetUserIdAndSecContext((take)->texts.owner, \
-							   (take)->caller.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION); \
+		source_owner_resume(&(take)->texts.owner); \
 	} while (0)
 
 /* ---------- payload ---------- */
@@ -424,7 +363,7 @@ take_query(TakeIn *take, Datum keys, bool has_keys)
 	Oid			types[] = {TEXTARRAYOID};
 	Stitch	   *stitch = &take->stitch;
 
-	become_owner(take);
+	source_owner_enter(&take->texts.owner);
 	stitch->query = cdp_query_prepare_parameters(take->texts.query, "cdp.create_source", types, has_keys ? 1 : 0);
 	if (cdp_query_descriptor(stitch->query)->natts < FIRST_IDENTIFIER + take->texts.identifier_columns)
 		elog(ERROR, "the query of source \"%s\" has too few columns", stitch->source);
@@ -444,7 +383,7 @@ take_query(TakeIn *take, Datum keys, bool has_keys)
 		graph_query_is_running = false;
 	}
 	PG_END_TRY();
-	become_caller(take);
+	source_owner_leave(&take->texts.owner);
 }
 
 /* ---------- what the source no longer has ---------- */
@@ -476,12 +415,12 @@ take_missing(TakeIn *take, int64 limit, bool has_limit)
 	TupleDescInitEntryCollation(descriptor, 1, DEFAULT_COLLATION_OID);
 	take->present = tuplestore_begin_heap(true, false, work_mem);
 	take->aside_descriptor = descriptor;
-	become_owner(take);
+	source_owner_enter(&take->texts.owner);
 	query = cdp_query_prepare(take->texts.query, "cdp.create_source");
 	if (cdp_query_descriptor(query)->natts < 1 || TupleDescAttr(cdp_query_descriptor(query), 0)->atttypid != TEXTOID)
 		elog(ERROR, "the query of source \"%s\" yields no key of type text", take->stitch.source);
 	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, note_present, take);
-	become_caller(take);
+	source_owner_leave(&take->texts.owner);
 	cdp_query_free(query);
 
 	/* The rows of "incoming" have no payload then. */
@@ -528,6 +467,12 @@ take_unseen(TakeIn *take)
 		stitch_take_deleted(&take->stitch, entry->key, strlen(entry->key));
 }
 
+static int
+count_elements(ArrayType *array)
+{
+	return ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+}
+
 /*
  * cdp.take_in(source text, selection text, keys text[], since text,
  *			   max_deleted bigint)
@@ -568,8 +513,8 @@ cdp_take_in(PG_FUNCTION_ARGS)
 	take->stitch.source = intake_check_source(PG_GETARG_TEXT_PP(0));
 	take->stitch.cause = psprintf("refresh %s", take->stitch.source);
 	read_texts(take, selection, PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3), PG_ARGISNULL(3));
-	check_owner(take);
 	take->stitch.is_event = take->texts.is_event;
+	take->stitch.is_realtime = by_key && count_elements(PG_GETARG_ARRAYTYPE_P(2)) <= TAKE_IN_REALTIME_KEYS;
 	take->stitch.keep_row = keep_row;
 	take->stitch.batch_written = batch_written;
 

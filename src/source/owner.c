@@ -1,0 +1,91 @@
+/*
+ * owner.c
+ *		Running the text of a source with the rights of the source's owner, as a
+ *		security-restricted operation with settings of its own, so that it means
+ *		the same whoever makes it run.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/syscache.h"
+
+#include "cdp.h"
+#include "source/owner.h"
+
+/*
+ * Looks the role up.  The definition of a source is a row, which the owner of
+ * the storage can write: so its text runs only with rights that the owner of
+ * the storage has anyway.
+ *
+ * Errors: there is no such role; the owner of the storage is no member of it.
+ */
+void
+source_owner_find(SourceOwner *owner, const char *source, const char *role)
+{
+	Oid			schema = get_namespace_oid("cdp_data", false);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			storage_owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	storage_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	owner->role = get_role_oid(role, true);
+	if (!OidIsValid(owner->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the owner of source \"%s\", role \"%s\", does not exist", source, role),
+				 errhint("A role that may read the source's table runs SELECT cdp.alter_source('%s', owner => current_user).", source)));
+	if (!has_privs_of_role(storage_owner, owner->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("source \"%s\" belongs to role \"%s\", of which the owner of the storage is no member", source, role),
+				 errhint("Run GRANT %s TO %s, or give the source to another role with cdp.alter_source.",
+						 quote_identifier(role),
+						 quote_identifier(GetUserNameFromId(storage_owner, false)))));
+}
+
+static void
+set_option(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* From here on the rights of the source's owner; an error undoes it as well. */
+void
+source_owner_enter(SourceOwner *owner)
+{
+	GetUserIdAndSecContext(&owner->caller, &owner->caller_context);
+	source_owner_resume(owner);
+	owner->guc_level = NewGUCNestLevel();
+	set_option("TimeZone", owner->time_zone);
+	set_option("DateStyle", "ISO, MDY");
+	set_option("IntervalStyle", "postgres");
+	set_option("search_path", owner->search_path);
+}
+
+void
+source_owner_leave(SourceOwner *owner)
+{
+	AtEOXact_GUC(false, owner->guc_level);
+	source_owner_suspend(owner);
+}
+
+/* The rights of the caller for a moment, in the middle of the text. */
+void
+source_owner_suspend(const SourceOwner *owner)
+{
+	SetUserIdAndSecContext(owner->caller, owner->caller_context);
+}
+
+void
+source_owner_resume(const SourceOwner *owner)
+{
+	SetUserIdAndSecContext(owner->role, owner->caller_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+}
