@@ -146,6 +146,7 @@ BEGIN
         PERFORM cdp.create_source_storage();
     END IF;
 
+    PERFORM cdp.create_capture_functions();
     PERFORM cdp.create_setup_views();
     PERFORM cdp.create_identity_views();
     PERFORM cdp.create_source_views();
@@ -304,6 +305,12 @@ BEGIN
     IF access IN ('writer', 'admin') THEN
         EXECUTE pg_catalog.format('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA cdp_data TO %s', role);
         EXECUTE pg_catalog.format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA cdp_data TO %s', role);
+    END IF;
+    -- Whoever declares sources creates the triggers of their tables.
+    IF access = 'admin' THEN
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION cdp_data.capture() TO %s', role);
+    ELSE
+        EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION cdp_data.capture() FROM %s', role);
     END IF;
     -- The latest call counts, so that access can be lowered too.
     IF access = 'reader' THEN

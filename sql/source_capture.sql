@@ -129,6 +129,21 @@ $take$;
 COMMENT ON FUNCTION cdp.take_in_keys(text, text[]) IS
 'Part of capture: takes in the rows with these keys; a row that fails is found by halving, noted in cdp.rejected_records and left out.  Returns the keys that are left for a refresh, because it is not the rows that fail.';
 
+CREATE FUNCTION cdp.record_hubs(source text, keys text[]) RETURNS bigint[]
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+AS $hubs$
+BEGIN
+    RETURN ARRAY(
+        SELECT r.hub FROM cdp_data.record AS r WHERE r.source = $1 AND r.record_key = ANY ($2)
+        UNION SELECT c.hub FROM cdp_data.contribution AS c WHERE c.source = $1 AND c.record_key = ANY ($2)
+        UNION SELECT e.hub FROM cdp_data.event AS e WHERE e.source = $1 AND e.record_key = ANY ($2));
+END
+$hubs$;
+COMMENT ON FUNCTION cdp.record_hubs(text, text[]) IS
+'Part of capture: the identifiers on which records hang.';
+
 CREATE FUNCTION cdp.capture_now(source text, keys text[]) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -136,19 +151,273 @@ AS $capture$
 DECLARE
     -- For as long as a writer may wait for a refresh, in milliseconds.
     patience CONSTANT integer := 1000;
-    changed bigint[];
+    -- With more keys than this, deriving the rows of people is left to a refresh.
+    at_once CONSTANT integer := 10000;
+    hubs bigint[];
     last_change bigint;
+    remaining text[];
+    people bigint[];
 BEGIN
     IF NOT cdp.wait_to_write(pg_catalog.cardinality(keys), patience) THEN
         INSERT INTO cdp_data.captured_key (source, record_key) SELECT $1, k FROM pg_catalog.unnest(keys) AS k;
         RETURN;
     END IF;
-    -- What had to be left earlier, some of it at a time.
-    WITH some AS (
-        DELETE FROM cdp_data.captured_key AS c
-        WHERE c.captured_id IN (SELECT q.captured_id FROM cdp_data.captured_key AS q
-                                WHERE q.source = $1 ORDER BY q.captured_id LIMIT 50 FOR UPDATE SKIP LOCKED)
-        RETURNING c.record_key)
-    SELECT keys || pg_catalog.array_agg(DISTINCT s.record_key) INTO keys FROM some AS s WHERE s.record_key <> ALL (keys) HAVING pg_catalog.count(*) > 0;
+    -- Some of what had to be left earlier comes along.
+    IF pg_catalog.cardinality(keys) <= 50 THEN
+        WITH earlier AS (
+            DELETE FROM cdp_data.captured_key AS c
+            WHERE c.captured_id = ANY (ARRAY(SELECT q.captured_id FROM cdp_data.captured_key AS q
+                                             WHERE q.source = $1 ORDER BY q.captured_id LIMIT 50 FOR UPDATE SKIP LOCKED))
+            RETURNING c.record_key)
+        SELECT keys || COALESCE(pg_catalog.array_agg(DISTINCT e.record_key), '{}') INTO keys FROM earlier AS e WHERE e.record_key <> ALL (keys);
+    END IF;
+    IF pg_catalog.cardinality(keys) <= at_once THEN
+        hubs := cdp.record_hubs(source, keys);
+        SELECT pg_catalog.max(c.change_id) INTO last_change FROM cdp_data.identity_change AS c;
+    END IF;
+    remaining := cdp.take_in_keys(source, keys);
+    IF pg_catalog.cardinality(remaining) > 0 THEN
+        INSERT INTO cdp_data.captured_key (source, record_key) SELECT $1, k FROM pg_catalog.unnest(remaining) AS k;
+    END IF;
+    IF pg_catalog.cardinality(keys) > at_once THEN
+        RETURN;
+    END IF;
+    hubs := hubs || cdp.record_hubs(source, keys);
+    people := ARRAY(
+        SELECT i.profile_id FROM cdp_data.identifier AS i WHERE i.id = ANY (hubs)
+        UNION SELECT c.profile_id FROM cdp_data.identity_change AS c WHERE c.change_id > COALESCE(last_change, 0)
+        UNION SELECT c.other_profile_id FROM cdp_data.identity_change AS c WHERE c.change_id > COALESCE(last_change, 0));
+    IF pg_catalog.cardinality(people) > 0 THEN
+        PERFORM cdp.materialize_profiles(people);
+    END IF;
 END
 $capture$;
+COMMENT ON FUNCTION cdp.capture_now(text, text[]) IS
+'Part of capture: takes in the rows with these keys and derives the rows of the people whom they concern.  While a refresh is writing, the keys are noted instead.';
+
+CREATE FUNCTION cdp.create_capture_functions() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $create$
+BEGIN
+    CREATE OR REPLACE FUNCTION cdp_data.capture() RETURNS trigger
+        LANGUAGE plpgsql VOLATILE SECURITY DEFINER PARALLEL UNSAFE
+        SET search_path = pg_catalog, pg_temp
+    AS $body$
+    DECLARE
+        source CONSTANT text := TG_ARGV[0];
+        capture text;
+        changed refcursor;
+        keys text[];
+        state text;
+        message text;
+    BEGIN
+        IF TG_LEVEL = 'ROW' AND NOT cdp.is_applying() THEN
+            RETURN NULL;    -- the trigger for the statement sees the row
+        END IF;
+        SELECT s.capture INTO capture FROM cdp_data.source AS s WHERE s.name = source;
+        IF capture IS NULL OR capture = 'pull' THEN
+            RETURN NULL;
+        END IF;
+        IF TG_OP = 'TRUNCATE' THEN
+            -- Nothing is withdrawn: the rows may be about to come back.
+            UPDATE cdp_data.source_state AS s SET needs_full = true WHERE s.name = source AND NOT s.needs_full;
+            RETURN NULL;
+        END IF;
+        IF TG_LEVEL = 'ROW' THEN
+            IF TG_OP = 'INSERT' THEN
+                OPEN changed NO SCROLL FOR SELECT NEW.*;
+            ELSIF TG_OP = 'DELETE' THEN
+                OPEN changed NO SCROLL FOR SELECT OLD.*;
+            ELSE
+                OPEN changed NO SCROLL FOR SELECT OLD.* UNION ALL SELECT NEW.*;
+            END IF;
+        ELSIF TG_OP = 'INSERT' THEN
+            OPEN changed NO SCROLL FOR SELECT n.* FROM new_rows AS n;
+        ELSIF TG_OP = 'DELETE' THEN
+            OPEN changed NO SCROLL FOR SELECT o.* FROM old_rows AS o;
+        ELSE
+            OPEN changed NO SCROLL FOR SELECT o.* FROM old_rows AS o UNION ALL SELECT n.* FROM new_rows AS n;
+        END IF;
+        IF capture = 'queue' THEN
+            INSERT INTO cdp_data.captured_key (source, record_key) SELECT source, k FROM cdp.changed_keys(source, changed) AS k;
+        ELSE
+            keys := ARRAY(SELECT k FROM cdp.changed_keys(source, changed) AS k);
+            IF pg_catalog.cardinality(keys) > 0 THEN
+                PERFORM cdp.capture_now(source, keys);
+            END IF;
+        END IF;
+        CLOSE changed;
+        RETURN NULL;
+    EXCEPTION
+        -- What the writer has to know: cancelling and timeouts, deadlocks, serialization failures.
+        WHEN transaction_rollback OR operator_intervention OR lock_not_available THEN
+            RAISE;
+        WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+            BEGIN
+                PERFORM cdp.note_failed_capture(source, NULL, state, message);
+                UPDATE cdp_data.source_state AS s SET needs_full = true WHERE s.name = source AND NOT s.needs_full;
+            EXCEPTION
+                WHEN transaction_rollback OR operator_intervention OR lock_not_available THEN
+                    RAISE;
+                WHEN OTHERS THEN
+                    RAISE WARNING USING
+                        MESSAGE = pg_catalog.format('changes of %s were not captured for source "%s" of cdp', TG_RELID::regclass, source),
+                        HINT = pg_catalog.format('CALL cdp.refresh(ARRAY[%L], full => true) reads them.', source);
+            END;
+            RETURN NULL;
+    END
+    $body$;
+    REVOKE ALL ON FUNCTION cdp_data.capture() FROM PUBLIC;
+    COMMENT ON FUNCTION cdp_data.capture() IS 'Trigger on the tables of sources with capture: notes the changed rows, or takes them in at once; see cdp.install_capture.';
+END
+$create$;
+COMMENT ON FUNCTION cdp.create_capture_functions() IS
+'Part of cdp.setup(): makes or replaces the trigger function of capture, which belongs to the owner of the storage.';
+
+-- ---------- triggers ----------
+
+CREATE FUNCTION cdp.capture_triggers(source text, OUT relation regclass, OUT trigger_name name, OUT event text, OUT level text, OUT enabled text, OUT definition text)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $triggers$
+DECLARE
+    declared record;
+    root regclass;
+    -- Names of sources may be longer than names of triggers.
+    label CONSTANT text := CASE WHEN pg_catalog.octet_length(source) <= 40 THEN source
+                                ELSE pg_catalog.substr(pg_catalog.md5(source), 1, 16) END;
+BEGIN
+    SELECT s.relation, s.capture INTO declared FROM cdp_data.source AS s WHERE s.name = source;
+    IF declared.capture IS NULL OR declared.capture = 'pull' OR declared.relation IS NULL THEN
+        RETURN;
+    END IF;
+    root := declared.relation::regclass;
+    RETURN QUERY
+    WITH RECURSIVE tree AS (
+        SELECT root::oid AS relid
+        UNION
+        SELECT i.inhrelid FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.relid
+    ), tables AS (
+        SELECT c.oid::regclass AS relid, c.relispartition AND c.oid <> root AS is_partition
+        FROM tree AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.relid
+        WHERE c.relkind IN ('r', 'p')
+    )
+    SELECT t.relid, n.name::name, k.event, k.level, k.enabled,
+           pg_catalog.format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH %s EXECUTE FUNCTION cdp_data.capture(%L)',
+                             n.name, k.event, t.relid, k.referencing, k.level, source)
+    FROM tables AS t
+    CROSS JOIN (VALUES
+        ('insert', 'INSERT', 'REFERENCING NEW TABLE AS new_rows', 'STATEMENT', 'ALWAYS'),
+        ('update', 'UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows', 'STATEMENT', 'ALWAYS'),
+        ('delete', 'DELETE', 'REFERENCING OLD TABLE AS old_rows', 'STATEMENT', 'ALWAYS'),
+        ('truncate', 'TRUNCATE', '', 'STATEMENT', 'ALWAYS'),
+        -- For rows that are applied one by one; partitions have it from their parent.
+        ('row', 'INSERT OR UPDATE OR DELETE', '', 'ROW', 'REPLICA')
+    ) AS k(suffix, event, referencing, level, enabled)
+    CROSS JOIN LATERAL (SELECT pg_catalog.format('cdp_%s_%s', label, k.suffix)) AS n(name)
+    WHERE k.level = 'STATEMENT' OR NOT t.is_partition
+    ORDER BY t.relid::oid, k.suffix;
+END
+$triggers$;
+COMMENT ON FUNCTION cdp.capture_triggers(text) IS
+'The triggers that a source with capture has to have, on its table and on each partition.';
+
+CREATE FUNCTION cdp.verify_capture(source text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $verify$
+DECLARE
+    t record;
+    was_missing boolean := false;
+BEGIN
+    FOR t IN
+        SELECT w.*, g.oid IS NOT NULL AS exists
+        FROM cdp.capture_triggers(source) AS w
+        LEFT JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = w.relation AND g.tgname = w.trigger_name
+            AND g.tgfoid = 'cdp_data.capture'::regproc
+        WHERE g.oid IS NULL OR g.tgenabled <> pg_catalog.left(w.enabled, 1)::"char"
+    LOOP
+        -- Disabling them is a way of missing changes, too.
+        was_missing := true;
+        IF NOT t.exists THEN
+            EXECUTE t.definition;
+        END IF;
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE %s TRIGGER %I', t.relation, t.enabled, t.trigger_name);
+    END LOOP;
+    RETURN was_missing;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE insufficient_privilege USING
+        MESSAGE = pg_catalog.format('the triggers of source "%s" are missing, and role %s may not create them', source, pg_catalog.quote_ident(current_user)),
+        DETAIL = SQLERRM,
+        HINT = pg_catalog.format('The owner of the table, with access to cdp as admin, runs SELECT cdp.install_capture(%L).', source);
+END
+$verify$;
+COMMENT ON FUNCTION cdp.verify_capture(text) IS
+'Puts back the triggers of a source with capture that are missing or disabled, after its table was created anew or got a partition.  True when there were any, so that a full compare has to follow.';
+
+CREATE FUNCTION cdp.remove_capture(source text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $remove$
+DECLARE
+    t record;
+BEGIN
+    PERFORM cdp.require_storage();
+    FOR t IN
+        SELECT g.tgrelid::regclass AS relation, g.tgname
+        FROM pg_catalog.pg_trigger AS g
+        WHERE g.tgfoid = 'cdp_data.capture'::regproc AND g.tgparentid = 0
+          AND g.tgargs = pg_catalog.convert_to(source, pg_catalog.getdatabaseencoding()) || '\x00'
+    LOOP
+        EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.relation);
+    END LOOP;
+    DELETE FROM cdp_data.captured_key AS c WHERE c.source = $1;
+END
+$remove$;
+COMMENT ON FUNCTION cdp.remove_capture(text) IS
+'Takes the triggers of a source away, wherever they are, and forgets the keys that they noted; part of cdp.drop_source.';
+
+CREATE FUNCTION cdp.install_capture(source text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $install$
+DECLARE
+    declared record;
+    kind "char";
+    stale record;
+BEGIN
+    PERFORM cdp.require_storage();
+    SELECT s.relation, s.capture INTO declared FROM cdp_data.source AS s WHERE s.name = source;
+    IF NOT FOUND THEN
+        RAISE undefined_object USING
+            MESSAGE = pg_catalog.format('source "%s" does not exist', source),
+            HINT = 'The view cdp.sources lists the sources.';
+    END IF;
+    -- Triggers on another table than today's, or of a source that is pulled now.
+    FOR stale IN
+        SELECT g.tgrelid::regclass AS relation, g.tgname
+        FROM pg_catalog.pg_trigger AS g
+        WHERE g.tgfoid = 'cdp_data.capture'::regproc AND g.tgparentid = 0
+          AND g.tgargs = pg_catalog.convert_to(source, pg_catalog.getdatabaseencoding()) || '\x00'
+          AND NOT EXISTS (SELECT FROM cdp.capture_triggers(source) AS w WHERE w.relation = g.tgrelid AND w.trigger_name = g.tgname)
+    LOOP
+        EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', stale.tgname, stale.relation);
+    END LOOP;
+    IF declared.capture = 'pull' THEN
+        DELETE FROM cdp_data.captured_key AS c WHERE c.source = $1;
+        RETURN;
+    END IF;
+    SELECT c.relkind INTO kind FROM pg_catalog.pg_class AS c WHERE c.oid = declared.relation::regclass;
+    IF kind NOT IN ('r', 'p') THEN
+        RAISE wrong_object_type USING
+            MESSAGE = pg_catalog.format('%s is no table, so triggers cannot see its changes', declared.relation),
+            HINT = 'Use capture => ''pull'', or declare the table that the view reads.';
+    END IF;
+    PERFORM cdp.verify_capture(source);
+END
+$install$;
+COMMENT ON FUNCTION cdp.install_capture(text) IS
+'Gives the table of a source, and each partition, the triggers that its declaration asks for; part of cdp.create_source and cdp.alter_source.';

@@ -404,13 +404,16 @@ profile_of_hub(int64 hub)
 	return result;
 }
 
-/* The rows of these people are to be derived again, by the next refresh. */
+/*
+ * The row of whoever holds the identifier is to be derived again, by the next
+ * refresh.  A negative number in the queue stands for an identifier.
+ */
 static void
-note_changed(int64 profile_id)
+note_changed(int64 hub)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT8OID};
-	Datum		argument = Int64GetDatum(profile_id);
+	Datum		argument = Int64GetDatum(-hub);
 
 	cdp_statement(&plan, "INSERT INTO cdp_data.changed_profile (profile_id) VALUES ($1)", 1, types);
 	if (SPI_execute_plan(plan, &argument, NULL, false, 0) != SPI_OK_INSERT)
@@ -434,9 +437,9 @@ replace_event(EventTable *table, const StoredEvent *stored, const SingleRecord *
 	AtEOXact_GUC(true, level);
 	if (written == 0)
 		return;
-	note_changed(record->profile_id);
+	note_changed(record->hub);
 	if (stored->hub != record->hub)
-		note_changed(profile_of_hub(stored->hub));
+		note_changed(stored->hub);
 }
 
 /*
@@ -472,7 +475,7 @@ store_event(EventTable *table, SingleRecord *record, Datum *values, const char *
 			elog(ERROR, "could not insert an event");
 		if (SPI_processed > 0)
 		{
-			note_changed(attempt.profile_id);
+			note_changed(attempt.hub);
 			return attempt.profile_id;
 		}
 		/* There is a version: once more, with the key locked, which finds it. */
