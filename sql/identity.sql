@@ -30,7 +30,7 @@ BEGIN
             MESSAGE = pg_catalog.format('invalid name for a namespace: "%s"', name),
             HINT = 'Use lower-case letters, digits and underscores, at most 62, since the name serves as a column name.';
     END IF;
-    IF name IN ('record_key', 'observed_at') THEN
+    IF name IN ('record_key', 'observed_at') OR name IN (SELECT c.name FROM cdp.profile_fixed_columns() AS c) THEN
         RAISE reserved_name USING MESSAGE = pg_catalog.format('"%s" is reserved and cannot be a namespace', name);
     END IF;
     IF normalizer IS NULL OR cdp.normalizer_version(normalizer) IS NULL THEN
@@ -95,6 +95,7 @@ BEGIN
                                     priority, kind, max_per_profile, max_links, entity)
     SELECT COALESCE(pg_catalog.max(n.namespace_id), 0) + 1, $1, $2, cdp.normalizer_version($2), $8, COALESCE($9, false), $4, $3, $5, $6, $7, $10
     FROM cdp_data.namespace AS n;
+    PERFORM cdp.declare_namespace_column($1);
 END
 $create$;
 COMMENT ON FUNCTION cdp.create_namespace(text, text, integer, text, text, integer, integer, text, boolean, text, boolean) IS
@@ -195,6 +196,7 @@ BEGIN
             HINT = 'The view cdp.namespaces lists the namespaces.';
     END IF;
     DELETE FROM cdp_data.blocked_identifier AS b WHERE b.namespace = drop_namespace.name;
+    PERFORM cdp.declare_namespace_column(drop_namespace.name);
 END
 $drop$;
 COMMENT ON FUNCTION cdp.drop_namespace(text) IS 'Drops a namespace that holds no identifiers.';

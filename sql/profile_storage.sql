@@ -6,8 +6,9 @@ CREATE FUNCTION cdp.create_profile_storage() RETURNS void
 AS $storage$
 BEGIN
     CREATE TABLE cdp_data.trait (
-        name text COLLATE "C" PRIMARY KEY CHECK (name <> '' AND pg_catalog.octet_length(name) < 64),
-        trait_id integer GENERATED ALWAYS AS IDENTITY UNIQUE,
+        trait_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        name text COLLATE "C" NOT NULL UNIQUE,
+        key text COLLATE "C" NOT NULL UNIQUE,
         type text NOT NULL CHECK (type IN ('boolean', 'bigint', 'double precision', 'numeric', 'text', 'timestamp with time zone', 'jsonb')),
         survivorship text NOT NULL CHECK (survivorship IN ('last', 'first', 'priority', 'most_frequent', 'min', 'max', 'longest')),
         sources text[],
@@ -19,8 +20,9 @@ BEGIN
         CHECK ((survivorship = 'priority') = (sources IS NOT NULL))
     );
     COMMENT ON TABLE cdp_data.trait IS 'the traits that have a column in cdp.profiles; see cdp.create_trait';
+    COMMENT ON COLUMN cdp_data.trait.trait_id IS 'key, in order of declaration, which is the order of the columns';
     COMMENT ON COLUMN cdp_data.trait.name IS 'name of the trait and of its column';
-    COMMENT ON COLUMN cdp_data.trait.trait_id IS 'order of declaration, which is the order of the columns';
+    COMMENT ON COLUMN cdp_data.trait.key IS 'name by which sources give it and under which cdp.profile holds it: the name before any cdp.rename_trait';
     COMMENT ON COLUMN cdp_data.trait.type IS 'type of the column';
     COMMENT ON COLUMN cdp_data.trait.survivorship IS 'policy by which one of several values wins';
     COMMENT ON COLUMN cdp_data.trait.sources IS 'ranked sources of the policy priority, best first';
@@ -28,18 +30,6 @@ BEGIN
     COMMENT ON COLUMN cdp_data.trait.history IS 'whether superseded versions are kept, for reading as of an earlier time';
     COMMENT ON COLUMN cdp_data.trait.is_declared IS 'true: by cdp.create_trait; false: by the expression of a source, with the default policy';
     COMMENT ON COLUMN cdp_data.trait.created_at IS 'since when';
-
-    CREATE TABLE cdp_data.trait_source (
-        trait text COLLATE "C" NOT NULL,
-        source text COLLATE "C" NOT NULL,
-        type text NOT NULL,
-        PRIMARY KEY (trait, source)
-    );
-    CREATE INDEX trait_source_source ON cdp_data.trait_source (source);
-    COMMENT ON TABLE cdp_data.trait_source IS 'which source has an expression for which trait';
-    COMMENT ON COLUMN cdp_data.trait_source.trait IS 'trait';
-    COMMENT ON COLUMN cdp_data.trait_source.source IS 'source';
-    COMMENT ON COLUMN cdp_data.trait_source.type IS 'type of the expression, as a trait keeps it';
 
     CREATE TABLE cdp_data.profile_value (
         profile_id bigint NOT NULL,
@@ -76,7 +66,7 @@ BEGIN
     ) WITH (autovacuum_vacuum_scale_factor = 0.05);
     CREATE INDEX changed_profile_profile_id ON cdp_data.changed_profile (profile_id);
     COMMENT ON TABLE cdp_data.changed_profile IS 'profiles whose row has to be derived again, see cdp.materialize_profiles';
-    COMMENT ON COLUMN cdp_data.changed_profile.profile_id IS 'profile; 0: every one';
+    COMMENT ON COLUMN cdp_data.changed_profile.profile_id IS 'profile; negative: whichever holds the identifier of that number; 0: every one';
 
     -- Whatever the identity graph holds already has no rows yet.
     INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);

@@ -143,13 +143,16 @@ BEGIN
         PERFORM cdp.create_identity_storage();
     END IF;
     IF stored < 2 THEN
+        PERFORM cdp.create_profile_storage();
         PERFORM cdp.create_source_storage();
     END IF;
 
     PERFORM cdp.create_capture_functions();
+    PERFORM cdp.convert_profile_columns('text', 'cdp.profile');
     PERFORM cdp.create_setup_views();
     PERFORM cdp.create_identity_views();
     PERFORM cdp.create_source_views();
+    PERFORM cdp.create_profile_views();
     UPDATE cdp_data.storage SET version = current_storage WHERE version OPERATOR(pg_catalog.<>) current_storage;
     IF stored = 0 THEN
         RETURN pg_catalog.format('storage version %s created in schema cdp_data', current_storage);
@@ -183,7 +186,8 @@ CREATE FUNCTION cdp.view_names() RETURNS SETOF name
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT v.name::name FROM (VALUES ('options'), ('blocked_identifiers'), ('labels'), ('namespaces'), ('identifiers'), ('identity_changes'), ('rejected_records'),
-        ('sources'), ('refresh_log')) AS v(name);
+        ('sources'), ('refresh_log'),
+        ('profiles'), ('profile_values'), ('events'), ('traits')) AS v(name);
 END;
 COMMENT ON FUNCTION cdp.view_names() IS 'The views that cdp.setup() creates in schema cdp.';
 
@@ -209,6 +213,7 @@ BEGIN
         RETURN 'views and storage dropped';
     END IF;
     IF pg_catalog.to_regclass('cdp_data.storage') IS NOT NULL THEN
+        PERFORM cdp.convert_profile_columns('cdp.profile', 'text');
         DROP TRIGGER IF EXISTS invalidate_settings ON cdp_data.namespace;
         DROP TRIGGER IF EXISTS invalidate_settings ON cdp_data.option;
         DROP TRIGGER IF EXISTS invalidate_settings ON cdp_data.blocked_identifier;

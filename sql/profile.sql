@@ -1,0 +1,379 @@
+-- profile: unified profiles, their views, and everything about one person in one call.
+--
+-- Nothing is re-keyed when people merge or split: a contribution or event names
+-- the identifier that it hangs on (hub), and its person is the profile that
+-- holds that identifier.  What is stored per person is derived from that.
+
+-- ---------- derivation ----------
+
+-- The expressions by which the columns come about, from p, one row per person with the
+-- identifiers, and v.value, the person's candidates.
+CREATE FUNCTION cdp.derived_columns(OUT names text, OUT expressions text, OUT identifier_columns text, OUT updates text) RETURNS record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $columns$
+BEGIN
+    SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c.name), ', ' ORDER BY c.place, c.fixed),
+           pg_catalog.string_agg(pg_catalog.format('%s AS %I', c.expression, c.name), ', ' ORDER BY c.place, c.fixed),
+           COALESCE(pg_catalog.string_agg(c.identifier_column, '' ORDER BY c.place), ''),
+           pg_catalog.string_agg(pg_catalog.format('%I = EXCLUDED.%I', c.name, c.name), ', ' ORDER BY c.place, c.fixed) FILTER (WHERE c.name <> 'profile_id')
+    INTO names, expressions, identifier_columns, updates
+    FROM (
+        SELECT f.name, 0 AS place, pg_catalog.row_number() OVER () AS fixed, pg_catalog.format('p.%I', f.name) AS expression, NULL AS identifier_column
+        FROM cdp.profile_fixed_columns() AS f
+        UNION ALL
+        SELECT g.name, g.place, 0,
+               CASE WHEN g.getter IS NULL THEN pg_catalog.format('p.namespace_%s', g.namespace_id)
+                    WHEN g.namespace_id IS NULL THEN g.getter
+                    ELSE pg_catalog.format('COALESCE(%s, p.namespace_%s)', g.getter, g.namespace_id) END,
+               CASE WHEN g.namespace_id IS NOT NULL THEN
+                   pg_catalog.format(', max(m.value COLLATE "default") FILTER (WHERE m.place = 1 AND m.namespace_id = %s) AS namespace_%s', g.namespace_id, g.namespace_id) END
+        FROM (
+            SELECT c.name, c.place, c.namespace_id,
+                   CASE WHEN c.trait_key IS NOT NULL THEN pg_catalog.format('cdp.%s(v.value, %L%s)',
+                       CASE c.type WHEN 'boolean' THEN 'get_boolean' WHEN 'bigint' THEN 'get_bigint' WHEN 'double precision' THEN 'get_double'
+                                   WHEN 'numeric' THEN 'get_numeric' WHEN 'timestamp with time zone' THEN 'get_timestamptz'
+                                   WHEN 'jsonb' THEN 'get_jsonb' ELSE 'get_text' END,
+                       c.trait_key, COALESCE(', ' || pg_catalog.quote_literal(c.survivorship) || '::cdp.survivorship', '')) END AS getter
+            FROM cdp.profile_columns() AS c
+        ) AS g
+    ) AS c;
+END
+$columns$;
+COMMENT ON FUNCTION cdp.derived_columns() IS
+'Part of cdp.create_derivation: the columns of cdp_data.profile_row with the SQL expressions that they are derived by.';
+
+-- The statement for given people stands in a function of the storage, so that each session plans it
+-- once; it changes with the traits, and is dumped and restored with them.
+CREATE FUNCTION cdp.create_derivation() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+AS $create$
+DECLARE
+    c record := cdp.derived_columns();
+BEGIN
+    EXECUTE pg_catalog.format($function$
+CREATE OR REPLACE FUNCTION cdp_data.derive_profiles(ids bigint[]) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    -- A few people out of millions: always by index, whatever the tables held when the plan was made.
+    SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET jit = off
+AS $body$
+DECLARE
+    changed bigint;
+BEGIN
+    WITH member AS MATERIALIZED (
+        SELECT i.profile_id, i.namespace_id, i.id, i.value, r.records, r.first_seen, r.last_seen, e.events, e.first_event, e.last_event,
+               GREATEST(r.held, e.held, (SELECT max(l.last_seen) FROM cdp_data.link AS l WHERE l.b = i.id AND l.state = 'j' AND l.records > 0)) AS held
+        FROM cdp_data.identifier AS i
+        CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE NOT k.is_event) AS records, min(k.first_seen) FILTER (WHERE NOT k.is_event) AS first_seen,
+                   max(k.observed_at) FILTER (WHERE NOT k.is_event) AS last_seen, max(k.observed_at) AS held
+            FROM (SELECT d.first_seen, d.observed_at,
+                         EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source AND e.record_key = d.record_key) AS is_event
+                  FROM cdp_data.record AS d WHERE d.hub = i.id) AS k
+        ) AS r
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS events, min(e.occurred_at) AS first_event, max(e.occurred_at) AS last_event, max(e.observed_at) AS held
+            FROM cdp_data.event AS e WHERE e.hub = i.id
+        ) AS e
+        WHERE i.profile_id = ANY (ids) AND i.state = 'u'
+    ), fresh_value AS MATERIALIZED (
+        SELECT m.profile_id, cdp.profile_agg(c.traits) AS value
+        FROM member AS m JOIN cdp_data.contribution AS c ON c.hub = m.id
+        GROUP BY m.profile_id
+    ), written_value AS (
+        INSERT INTO cdp_data.profile_value AS t (profile_id, value)
+        SELECT v.profile_id, v.value
+        FROM fresh_value AS v LEFT JOIN cdp_data.profile_value AS o ON o.profile_id = v.profile_id
+        WHERE o.profile_id IS NULL OR o.value OPERATOR(cdp.<>) v.value
+        ON CONFLICT ON CONSTRAINT profile_value_pkey DO UPDATE SET value = EXCLUDED.value
+        RETURNING t.profile_id
+    ), gone_value AS (
+        DELETE FROM cdp_data.profile_value AS o
+        WHERE o.profile_id = ANY (ids) AND NOT EXISTS (SELECT FROM fresh_value AS v WHERE v.profile_id = o.profile_id)
+        RETURNING o.profile_id
+    ), person AS MATERIALIZED (
+        SELECT m.profile_id, bool_or(n.kind = 'person') AS is_known,
+               LEAST(min(m.first_seen), min(m.first_event)) AS first_seen, GREATEST(max(m.last_seen), max(m.last_event)) AS last_seen,
+               sum(m.events)::bigint AS event_count, sum(m.records)::bigint AS record_count%s
+        FROM (SELECT k.*, row_number() OVER (PARTITION BY k.profile_id, k.namespace_id ORDER BY k.held DESC NULLS LAST, k.value) AS place
+              FROM member AS k) AS m
+        JOIN cdp_data.namespace AS n ON n.namespace_id = m.namespace_id
+        GROUP BY m.profile_id
+    ), fresh AS MATERIALIZED (
+        SELECT %s
+        FROM person AS p LEFT JOIN fresh_value AS v ON v.profile_id = p.profile_id
+    ), written AS (
+        INSERT INTO cdp_data.profile_row AS t (%s)
+        SELECT f.*
+        FROM fresh AS f LEFT JOIN (SELECT %s FROM cdp_data.profile_row) AS o ON o.profile_id = f.profile_id
+        WHERE o.profile_id IS NULL OR (o.*) IS DISTINCT FROM (f.*)
+        ON CONFLICT ON CONSTRAINT profile_row_pkey DO UPDATE SET %s
+        RETURNING t.profile_id
+    ), gone AS (
+        DELETE FROM cdp_data.profile_row AS o
+        WHERE o.profile_id = ANY (ids) AND NOT EXISTS (SELECT FROM person AS p WHERE p.profile_id = o.profile_id)
+        RETURNING o.profile_id
+    )
+    SELECT count(*) INTO changed
+    FROM (SELECT profile_id FROM written_value UNION SELECT profile_id FROM gone_value
+          UNION SELECT profile_id FROM written UNION SELECT profile_id FROM gone) AS w;
+    RETURN changed;
+END
+$body$
+$function$, c.identifier_columns, c.expressions, c.names, c.names, c.updates);
+    COMMENT ON FUNCTION cdp_data.derive_profiles(bigint[]) IS 'Derives what is stored of these people again and returns how many of them changed; made by cdp.create_derivation, called by cdp.materialize_profiles.';
+END
+$create$;
+COMMENT ON FUNCTION cdp.create_derivation() IS
+'Part of cdp.shape_profiles: makes the function that derives the rows of given people.';
+
+CREATE FUNCTION cdp.derive_all_profiles() RETURNS bigint
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_custom_plan
+AS $all$
+DECLARE
+    derived record := cdp.derived_columns();
+    is_first boolean;
+    event_sources text[];
+    mixed_sources text[];
+    event_test text;
+    changed bigint;
+    total bigint := 0;
+    caller_work_mem CONSTANT text := pg_catalog.current_setting('work_mem');
+BEGIN
+    -- Maintenance, like the building of an index; a handful of hash tables and sorts share the memory.
+    PERFORM pg_catalog.set_config('work_mem', pg_catalog.format('%skB', GREATEST(pg_catalog.pg_size_bytes(caller_work_mem),
+        pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem')) / 2) / 1024), true);
+    -- Files that are empty hold nothing in any snapshot.
+    is_first := pg_catalog.pg_relation_size('cdp_data.profile_row') = 0 AND pg_catalog.pg_relation_size('cdp_data.profile_value') = 0;
+
+    -- Which records are events: all of a source of events; of sources that both tell of people and of events, those
+    -- that stand among the events.
+    WITH RECURSIVE found(source) AS (
+        (SELECT e.source FROM cdp_data.event AS e ORDER BY e.source LIMIT 1)
+        UNION ALL
+        SELECT (SELECT e.source FROM cdp_data.event AS e WHERE e.source > f.source ORDER BY e.source LIMIT 1) FROM found AS f WHERE f.source IS NOT NULL
+    )
+    SELECT COALESCE(pg_catalog.array_agg(f.source) FILTER (WHERE s.kind = 'event'), '{}'),
+           COALESCE(pg_catalog.array_agg(f.source) FILTER (WHERE s.kind IS DISTINCT FROM 'event'), '{}')
+    INTO event_sources, mixed_sources
+    FROM found AS f LEFT JOIN cdp_data.source AS s ON s.name = f.source WHERE f.source IS NOT NULL;
+    event_test := pg_catalog.format('r.source = ANY (%L::text[])', event_sources);
+    IF pg_catalog.cardinality(mixed_sources) > 0 THEN
+        event_test := pg_catalog.format('(%s OR r.source = ANY (%L::text[]) AND EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = r.source AND e.record_key = r.record_key))',
+                                        event_test, mixed_sources);
+    END IF;
+
+    EXECUTE pg_catalog.format('INSERT INTO cdp_data.profile_value AS t (profile_id, value) %s %s', CASE WHEN is_first THEN '' ELSE
+        'SELECT v.profile_id, v.value FROM (' END, $value$
+        SELECT i.profile_id, cdp.profile_agg(c.traits) AS value
+        FROM cdp_data.contribution AS c JOIN cdp_data.identifier AS i ON i.id = c.hub AND i.state = 'u'
+        GROUP BY i.profile_id $value$ || CASE WHEN is_first THEN '' ELSE $value$
+        ) AS v LEFT JOIN cdp_data.profile_value AS o ON o.profile_id = v.profile_id
+        WHERE o.profile_id IS NULL OR o.value OPERATOR(cdp.<>) v.value
+        ON CONFLICT ON CONSTRAINT profile_value_pkey DO UPDATE SET value = EXCLUDED.value $value$ END);
+    IF NOT is_first THEN
+        DELETE FROM cdp_data.profile_value AS o
+        WHERE NOT EXISTS (SELECT FROM cdp_data.contribution AS c JOIN cdp_data.identifier AS i ON i.id = c.hub AND i.state = 'u' WHERE i.profile_id = o.profile_id);
+    END IF;
+
+    EXECUTE pg_catalog.format($row$
+        INSERT INTO cdp_data.profile_row AS t (%1$s)
+        SELECT f.*
+        FROM (SELECT %2$s
+              FROM (SELECT m.profile_id, bool_or(n.kind = 'person') AS is_known,
+                           LEAST(min(m.first_seen), min(m.first_event)) AS first_seen, GREATEST(max(m.last_seen), max(m.last_event)) AS last_seen,
+                           COALESCE(sum(m.events), 0)::bigint AS event_count, COALESCE(sum(m.records), 0)::bigint AS record_count%3$s
+                    FROM (SELECT i.profile_id, i.namespace_id, i.value, r.records, r.first_seen, r.last_seen, e.events, e.first_event, e.last_event,
+                                 row_number() OVER (PARTITION BY i.profile_id, i.namespace_id ORDER BY GREATEST(r.held, e.held, l.held) DESC NULLS LAST, i.value) AS place
+                          FROM cdp_data.identifier AS i
+                          LEFT JOIN (SELECT r.hub, count(*) FILTER (WHERE NOT r.is_event) AS records, min(r.first_seen) FILTER (WHERE NOT r.is_event) AS first_seen,
+                                            max(r.observed_at) FILTER (WHERE NOT r.is_event) AS last_seen, max(r.observed_at) AS held
+                                     FROM (SELECT r.hub, r.first_seen, r.observed_at, %4$s AS is_event FROM cdp_data.record AS r%6$s) AS r
+                                     GROUP BY r.hub) AS r ON r.hub = i.id
+                          LEFT JOIN (SELECT e.hub, count(*) AS events, min(e.occurred_at) AS first_event, max(e.occurred_at) AS last_event, max(e.observed_at) AS held
+                                     FROM cdp_data.event AS e GROUP BY e.hub) AS e ON e.hub = i.id
+                          LEFT JOIN (SELECT l.b, max(l.last_seen) AS held FROM cdp_data.link AS l WHERE l.state = 'j' AND l.records > 0 GROUP BY l.b) AS l ON l.b = i.id
+                          WHERE i.state = 'u') AS m
+                    JOIN cdp_data.namespace AS n ON n.namespace_id = m.namespace_id
+                    GROUP BY m.profile_id) AS p
+              LEFT JOIN cdp_data.profile_value AS v ON v.profile_id = p.profile_id) AS f$row$
+        || CASE WHEN is_first THEN '' ELSE $row$
+        LEFT JOIN (SELECT %1$s FROM cdp_data.profile_row) AS o ON o.profile_id = f.profile_id
+        WHERE o.profile_id IS NULL OR (o.*) IS DISTINCT FROM (f.*)
+        ON CONFLICT ON CONSTRAINT profile_row_pkey DO UPDATE SET %5$s $row$ END,
+        derived.names, derived.expressions, derived.identifier_columns, event_test, derived.updates,
+        CASE WHEN pg_catalog.cardinality(mixed_sources) > 0 THEN ' OFFSET 0' ELSE '' END);      -- the test once a record
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    total := changed;
+    IF NOT is_first THEN
+        DELETE FROM cdp_data.profile_row AS o
+        WHERE NOT EXISTS (SELECT FROM cdp_data.identifier AS i WHERE i.profile_id = o.profile_id AND i.state = 'u');
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        total := total + changed;
+    END IF;
+    PERFORM pg_catalog.set_config('work_mem', caller_work_mem, true);
+    RETURN total;
+END
+$all$;
+COMMENT ON FUNCTION cdp.derive_all_profiles() IS
+'Part of cdp.materialize_profiles: derives what is stored of everybody again, in a few set-based statements, and returns how many rows changed.';
+
+CREATE FUNCTION cdp.materialize_profiles(profile_ids bigint[] DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $materialize$
+DECLARE
+    -- Above this share of all people it is faster to derive everybody again.
+    share CONSTANT real := 0.1;
+    batch CONSTANT integer := 1000;
+    is_snapshot CONSTANT boolean := pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable');
+    ids bigint[];
+    part bigint[];
+    free bigint[];
+    people real;
+    is_everybody boolean := false;
+    total bigint := 0;
+BEGIN
+    PERFORM cdp.require_storage();
+
+    -- The lock on the table comes first: who derives everybody and who derives a few wait for each
+    -- other.  Then what is due is taken out of the queue, then people are locked, and only then is
+    -- read what is derived from: a change that is not seen is still in the queue afterwards, and
+    -- what is written last was read last.
+    IF profile_ids IS NOT NULL THEN
+        LOCK TABLE cdp_data.profile_row IN ROW EXCLUSIVE MODE;
+        ids := ARRAY(SELECT DISTINCT u.id FROM pg_catalog.unnest(profile_ids) AS u(id) WHERE u.id IS NOT NULL ORDER BY u.id);
+        FOR start IN 1 .. pg_catalog.cardinality(ids) BY batch LOOP
+            part := ids[start : start + batch - 1];
+            PERFORM FROM cdp_data.profile AS p WHERE p.profile_id = ANY (part) ORDER BY p.profile_id FOR NO KEY UPDATE;
+            IF NOT is_snapshot THEN     -- otherwise others may have changed them unseen; the next refresh looks again
+                DELETE FROM cdp_data.changed_profile AS q
+                WHERE q.ctid = ANY (ARRAY(
+                    SELECT k.ctid FROM cdp_data.changed_profile AS k
+                    WHERE k.profile_id = ANY (part || ARRAY(SELECT - i.id FROM cdp_data.identifier AS i WHERE i.profile_id = ANY (part)))
+                    FOR UPDATE SKIP LOCKED));
+            END IF;
+            total := total + cdp_data.derive_profiles(part);
+        END LOOP;
+        RETURN total;
+    END IF;
+
+    SELECT c.reltuples INTO people FROM pg_catalog.pg_class AS c WHERE c.oid = 'cdp_data.profile_row'::regclass;
+    IF EXISTS (SELECT FROM cdp_data.changed_profile AS q WHERE q.profile_id = 0)
+       OR (SELECT pg_catalog.count(*) FROM (SELECT DISTINCT q.profile_id FROM cdp_data.changed_profile AS q) AS d) > GREATEST(share * people, batch) THEN
+        LOCK TABLE cdp_data.profile_row IN SHARE ROW EXCLUSIVE MODE;
+        DELETE FROM cdp_data.changed_profile;
+        RETURN cdp.derive_all_profiles();
+    END IF;
+
+    LOCK TABLE cdp_data.profile_row IN ROW EXCLUSIVE MODE;
+    WITH taken AS (
+        DELETE FROM cdp_data.changed_profile AS q
+        WHERE q.ctid = ANY (ARRAY(SELECT k.ctid FROM cdp_data.changed_profile AS k FOR UPDATE SKIP LOCKED))
+        RETURNING q.profile_id
+    )
+    SELECT pg_catalog.array_agg(DISTINCT t.profile_id) INTO ids FROM taken AS t;
+    is_everybody := 0 = ANY (ids);      -- since the look at the queue
+    ids := ARRAY(
+        SELECT u.id FROM pg_catalog.unnest(ids) AS u(id) WHERE u.id > 0
+        UNION
+        SELECT i.profile_id FROM pg_catalog.unnest(ids) AS u(id) JOIN cdp_data.identifier AS i ON i.id = - u.id
+        UNION
+        -- who took over from an id that retired meanwhile
+        SELECT i.profile_id
+        FROM pg_catalog.unnest(ids) AS u(id) JOIN cdp_data.profile AS p ON p.profile_id = u.id AND p.state = 'r' JOIN cdp_data.identifier AS i ON i.id = p.anchor
+        ORDER BY 1);
+    FOR start IN 1 .. pg_catalog.cardinality(ids) BY batch LOOP
+        part := ids[start : start + batch - 1];
+        free := ARRAY(SELECT p.profile_id FROM cdp_data.profile AS p WHERE p.profile_id = ANY (part) ORDER BY p.profile_id FOR NO KEY UPDATE SKIP LOCKED);
+        -- Whoever is being changed right now is left to the next call.
+        INSERT INTO cdp_data.changed_profile (profile_id)
+        SELECT p.profile_id FROM cdp_data.profile AS p WHERE p.profile_id = ANY (part) AND p.profile_id <> ALL (free);
+        total := total + cdp_data.derive_profiles(free);
+    END LOOP;
+    IF is_everybody THEN
+        INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
+    END IF;
+    RETURN total;
+END
+$materialize$;
+COMMENT ON FUNCTION cdp.materialize_profiles(bigint[]) IS
+'Brings what is stored of people (cdp.profiles, cdp.profile_values) to what their records say now: of the given ones, or (NULL) of all that changed since the last call.  Returns how many changed.  cdp.refresh calls it.';
+
+-- ---------- views ----------
+
+CREATE FUNCTION cdp.shape_events() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $shape$
+DECLARE
+    c record;
+BEGIN
+    SELECT pg_catalog.array_agg(v.name ORDER BY v.place, v.name) AS names, pg_catalog.array_agg(v.type ORDER BY v.place, v.name) AS types,
+           pg_catalog.array_agg(v.expression ORDER BY v.place, v.name) AS expressions, pg_catalog.array_agg(v.comment ORDER BY v.place, v.name) AS comments
+    INTO c
+    FROM (
+        VALUES ('profile_id', 'bigint', 'i.profile_id', 'person who did it: the profile that holds the strongest identifier of the event', 1),
+               ('event_name', 'text', 'e.event_name', 'what happened', 2),
+               ('occurred_at', 'timestamp with time zone', 'e.occurred_at', 'when it happened', 3),
+               ('source', 'text', 'e.source', 'source', 4),
+               ('record_key', 'text', 'e.record_key', 'key of the row within its source', 5),
+               ('observed_at', 'timestamp with time zone', 'e.observed_at', 'time of this version of the row', 6),
+               ('properties', 'jsonb', 'e.properties', 'properties without a column of their own', 7)
+        UNION ALL
+        SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), pg_catalog.format('e.%I', a.attname), pg_catalog.format('property %s', a.attname), 100 + a.attnum
+        FROM pg_catalog.pg_attribute AS a JOIN cdp_data.property AS p ON p.name = a.attname
+        WHERE a.attrelid = 'cdp_data.event'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+    ) AS v(name, type, expression, comment, place);
+    IF pg_catalog.to_regclass('cdp.events') IS NOT NULL THEN
+        PERFORM cdp.lock_view('cdp.events');
+    END IF;
+    PERFORM cdp.shape_view('events', 'cdp_data.event AS e JOIN cdp_data.identifier AS i ON i.id OPERATOR(pg_catalog.=) e.hub',
+        c.names, c.types, c.expressions, c.comments, 'what people did, each event with the person as known now');
+END
+$shape$;
+COMMENT ON FUNCTION cdp.shape_events() IS
+'Brings the columns of cdp.events to those that cdp_data.event has for declared properties.  Part of cdp.create_source and cdp.alter_source.';
+
+CREATE FUNCTION cdp.create_profile_views() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $views$
+BEGIN
+    PERFORM cdp.shape_profiles();
+    PERFORM cdp.shape_events();
+
+    CREATE OR REPLACE VIEW cdp.profile_values AS
+        SELECT v.profile_id, v.value FROM cdp_data.profile_value AS v;
+    COMMENT ON VIEW cdp.profile_values IS 'all that records say of a person, as one value of type cdp.profile with every candidate and where it came from';
+    COMMENT ON COLUMN cdp.profile_values.profile_id IS 'key of the person';
+    COMMENT ON COLUMN cdp.profile_values.value IS 'all candidates of all traits; cdp.profile_traits(value) lists them';
+
+    CREATE OR REPLACE VIEW cdp.traits AS
+        SELECT t.name AS trait, t.key, t.type, t.survivorship, t.sources, t.ignore_empty, t.history, t.is_declared, t.created_at,
+               (SELECT pg_catalog.array_agg(DISTINCT s.source::text ORDER BY s.source::text) FROM cdp_data.source_column AS s
+                WHERE s.kind OPERATOR(pg_catalog.=) 'trait' AND s.name OPERATOR(pg_catalog.=) t.key) AS given_by
+        FROM cdp_data.trait AS t;
+    COMMENT ON VIEW cdp.traits IS 'the traits that have a column in cdp.profiles; see cdp.create_trait';
+    COMMENT ON COLUMN cdp.traits.trait IS 'name of the trait and of its column';
+    COMMENT ON COLUMN cdp.traits.key IS 'name by which select lists of sources give it: the first name, where it was renamed';
+    COMMENT ON COLUMN cdp.traits.type IS 'type of the column';
+    COMMENT ON COLUMN cdp.traits.survivorship IS 'policy by which one of several values wins';
+    COMMENT ON COLUMN cdp.traits.sources IS 'ranked sources of the policy priority, best first';
+    COMMENT ON COLUMN cdp.traits.ignore_empty IS 'whether NULL and empty values lose against any other';
+    COMMENT ON COLUMN cdp.traits.history IS 'whether superseded values are kept';
+    COMMENT ON COLUMN cdp.traits.is_declared IS 'by cdp.create_trait; otherwise by the expression of a source, with the default policy';
+    COMMENT ON COLUMN cdp.traits.created_at IS 'since when';
+    COMMENT ON COLUMN cdp.traits.given_by IS 'sources with an expression for it';
+END
+$views$;
+COMMENT ON FUNCTION cdp.create_profile_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability profile.';
