@@ -13,7 +13,7 @@ BEGIN
     CREATE OR REPLACE VIEW cdp.sources AS
         SELECT s.name AS source, s.kind, s.relation, s.capture, s.owner, st.status,
                st.rows_read, st.rejected, st.last_refresh_at, st.last_success_at, st.last_full_at,
-               st.watermark_value AS watermark, st.last_error, st.last_sqlstate, st.last_hint, st.failed_since
+               (SELECT pg_catalog.max(w.value) FROM cdp_data.source_watermark AS w WHERE w.source OPERATOR(pg_catalog.=) s.name) AS watermark, st.last_error, st.last_sqlstate, st.last_hint, st.failed_since
         FROM cdp_data.source AS s LEFT JOIN cdp_data.source_state AS st ON st.name OPERATOR(pg_catalog.=) s.name;
     COMMENT ON VIEW cdp.sources IS 'every source, how far it was read and how that went';
     COMMENT ON COLUMN cdp.sources.source IS 'name of the source';
@@ -57,27 +57,3 @@ BEGIN
 END
 $views$;
 COMMENT ON FUNCTION cdp.create_source_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability source.';
-
--- ---------- declarations ----------
-
-CREATE FUNCTION cdp.create_source(
-    name text, relation text,
-    record_key text DEFAULT NULL, observed_at text DEFAULT NULL, occurred_at text DEFAULT NULL, event_name text DEFAULT NULL,
-    identifiers text DEFAULT NULL, traits text DEFAULT NULL, properties text DEFAULT NULL, profile_id text DEFAULT NULL,
-    filter text DEFAULT NULL, deleted text DEFAULT NULL, watermark text DEFAULT NULL, time_zone text DEFAULT NULL,
-    capture text DEFAULT 'pull', owner regrole DEFAULT NULL, replace boolean DEFAULT false)
-    RETURNS void
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-    SET search_path = pg_catalog, pg_temp
-AS $create$
-BEGIN
-    PERFORM cdp.require_admin();
-    INSERT INTO cdp_data.source (name, kind, relation, record_key, observed_at, occurred_at, event_name, identifiers, traits, properties,
-                                 profile_id, filter, deleted, watermark, time_zone, capture, owner, search_path)
-    VALUES ($1, CASE WHEN $5 IS NULL THEN 'record' ELSE 'event' END, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-            pg_catalog.current_user, 'public');
-    INSERT INTO cdp_data.source_state (name) VALUES ($1);
-END
-$create$;
-COMMENT ON FUNCTION cdp.create_source(text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, regrole, boolean) IS
-'Declares a table, view or foreign table as a source.';

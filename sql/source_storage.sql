@@ -20,6 +20,7 @@ BEGIN
         filter text,
         deleted text,
         watermark text,
+        watermark_overlap text,
         time_zone text,
         capture text NOT NULL CHECK (capture IN ('pull', 'queue', 'immediate')),
         owner name NOT NULL,
@@ -28,6 +29,8 @@ BEGIN
         altered_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
         CONSTRAINT source_pkey PRIMARY KEY (name)
     );
+    CREATE TRIGGER check_source_owner BEFORE INSERT OR UPDATE ON cdp_data.source
+        FOR EACH ROW EXECUTE FUNCTION cdp.check_source_owner();
     COMMENT ON TABLE cdp_data.source IS 'the declared sources; see cdp.create_source.  Their texts run under the role in owner';
     COMMENT ON COLUMN cdp_data.source.name IS 'name of the source';
     COMMENT ON COLUMN cdp_data.source.kind IS 'record: rows contribute traits; event: rows contribute events';
@@ -43,6 +46,7 @@ BEGIN
     COMMENT ON COLUMN cdp_data.source.filter IS 'condition: rows for which it does not hold are no part of the source';
     COMMENT ON COLUMN cdp_data.source.deleted IS 'condition: rows for which it holds are gone';
     COMMENT ON COLUMN cdp_data.source.watermark IS 'expression that grows with every change of a row, by which a refresh finds what is new';
+    COMMENT ON COLUMN cdp_data.source.watermark_overlap IS 'how far behind the greatest watermark a refresh starts to read; NULL: 1 hour, or 1000 for numbers';
     COMMENT ON COLUMN cdp_data.source.time_zone IS 'zone of its timestamps without one';
     COMMENT ON COLUMN cdp_data.source.capture IS 'pull: by refresh alone; queue: triggers note the keys; immediate: triggers do the work';
     COMMENT ON COLUMN cdp_data.source.owner IS 'role under which the texts run';
@@ -52,7 +56,7 @@ BEGIN
 
     CREATE TABLE cdp_data.source_column (
         source text COLLATE "C" NOT NULL,
-        kind text NOT NULL CHECK (kind IN ('identifier', 'trait', 'property')),
+        kind text NOT NULL CHECK (kind IN ('key', 'identifier', 'trait', 'property', 'watermark')),
         number integer NOT NULL,
         name text COLLATE "C" NOT NULL,
         type text NOT NULL,
@@ -62,16 +66,15 @@ BEGIN
     CREATE INDEX source_column_name ON cdp_data.source_column (kind, name);
     COMMENT ON TABLE cdp_data.source_column IS 'the columns that the select lists of each source yield, as analysed when it was declared';
     COMMENT ON COLUMN cdp_data.source_column.source IS 'name of the source';
-    COMMENT ON COLUMN cdp_data.source_column.kind IS 'identifier, trait or property';
+    COMMENT ON COLUMN cdp_data.source_column.kind IS 'key, identifier, trait, property or watermark';
     COMMENT ON COLUMN cdp_data.source_column.number IS 'place in the select list, from 1';
     COMMENT ON COLUMN cdp_data.source_column.name IS 'namespace, trait or property';
-    COMMENT ON COLUMN cdp_data.source_column.type IS 'type of the expression';
+    COMMENT ON COLUMN cdp_data.source_column.type IS 'type of the column that holds it; of keys and identifiers, of the expression';
     COMMENT ON COLUMN cdp_data.source_column.is_declared IS 'false for a property that has no column of its own';
 
     CREATE TABLE cdp_data.source_state (
         name text COLLATE "C" NOT NULL,
         status text NOT NULL DEFAULT 'new' CHECK (status IN ('new', 'ok', 'stopped')),
-        watermark_value text,
         rows_read bigint NOT NULL DEFAULT 0,
         rejected bigint NOT NULL DEFAULT 0,
         last_refresh_at timestamptz,
@@ -89,7 +92,6 @@ BEGIN
     COMMENT ON TABLE cdp_data.source_state IS 'how far each source was read, and how that went';
     COMMENT ON COLUMN cdp_data.source_state.name IS 'name of the source';
     COMMENT ON COLUMN cdp_data.source_state.status IS 'new: never read; ok; stopped: the last refresh of it failed';
-    COMMENT ON COLUMN cdp_data.source_state.watermark_value IS 'greatest watermark read, as text';
     COMMENT ON COLUMN cdp_data.source_state.rows_read IS 'rows read by all refreshes';
     COMMENT ON COLUMN cdp_data.source_state.rejected IS 'rows rejected by the latest refresh';
     COMMENT ON COLUMN cdp_data.source_state.last_refresh_at IS 'start of the latest refresh';
@@ -102,6 +104,16 @@ BEGIN
     COMMENT ON COLUMN cdp_data.source_state.last_sqlstate IS 'its SQLSTATE';
     COMMENT ON COLUMN cdp_data.source_state.last_hint IS 'what to do';
     COMMENT ON COLUMN cdp_data.source_state.failed_since IS 'when it first stopped';
+
+    -- Insert-only while a refresh runs, so that nobody waits for it here.
+    CREATE TABLE cdp_data.source_watermark (
+        source text COLLATE "C" NOT NULL,
+        value text NOT NULL
+    );
+    CREATE INDEX source_watermark_source ON cdp_data.source_watermark (source);
+    COMMENT ON TABLE cdp_data.source_watermark IS 'watermarks that were read; the greatest one of a source counts';
+    COMMENT ON COLUMN cdp_data.source_watermark.source IS 'source';
+    COMMENT ON COLUMN cdp_data.source_watermark.value IS 'watermark, as text';
 
     CREATE TABLE cdp_data.refresh_log (
         log_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -106,4 +106,25 @@ extern int no_such_variable
 	(pg_unicode_to_server((character), (output)), true)
 #endif
 
+/*
+ * The parts of a qualified name.  PostgreSQL 16 can report errors softly.
+ */
+#if PG_VERSION_NUM >= 160000
+#define cdp_qualified_name_list(name) stringToQualifiedNameList((name), NULL)
+#else
+#define cdp_qualified_name_list(name) stringToQualifiedNameList(name)
+#endif
+
+/*
+ * The rights on the relations of an analysed query, an error if one is missing.
+ * PostgreSQL 16 keeps the columns that it reads beside its relations.
+ */
+#if PG_VERSION_NUM >= 160000
+#define cdp_check_permissions(query) \
+	((void) ExecCheckPermissions((query)->rtable, (query)->rteperminfos, true))
+#else
+#define cdp_check_permissions(query) \
+	((void) ExecCheckRTPerms((query)->rtable, true))
+#endif
+
 #endif							/* CDP_COMPAT_H */

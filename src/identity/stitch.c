@@ -30,8 +30,8 @@
 PG_FUNCTION_INFO_V1(cdp_stitch);
 
 /* Text of any kind, numbers, UUIDs and enumerations serve as identifiers. */
-static bool
-holds_identifier(Oid type)
+bool
+stitch_holds_identifier(Oid type)
 {
 	char		category;
 	bool		is_preferred;
@@ -97,7 +97,7 @@ stitch_prepare_columns(Stitch *stitch)
 						 errmsg("column \"%s\" is not a namespace", name),
 						 errhint("Besides record_key and observed_at, each column is named after the namespace of its identifiers (AS email, for example). "
 								 "The view cdp.namespaces lists them; cdp.create_namespace adds one.")));
-			if (!holds_identifier(column->type))
+			if (!stitch_holds_identifier(column->type))
 				ereport(ERROR,
 						(errcode(ERRCODE_DATATYPE_MISMATCH),
 						 errmsg("column \"%s\" has type %s, which holds no identifier", name, format_type_be(attribute->atttypid)),

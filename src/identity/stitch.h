@@ -61,6 +61,7 @@ struct Stitch
 	uint64		taken_since_check;	/* rows and identifiers */
 };
 
+extern bool stitch_holds_identifier(Oid type);
 extern void stitch_begin(Stitch *stitch);
 extern void stitch_prepare_columns(Stitch *stitch);
 extern void stitch_take_row(Stitch *stitch, TupleTableSlot *slot);

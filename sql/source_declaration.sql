@@ -1,0 +1,557 @@
+-- source: declarations: what a source is, and the statements that follow from it.
+
+CREATE FUNCTION cdp.create_source(
+    name text, relation text,
+    record_key text DEFAULT NULL, observed_at text DEFAULT NULL, occurred_at text DEFAULT NULL, event_name text DEFAULT NULL,
+    identifiers text DEFAULT NULL, traits text DEFAULT NULL, properties text DEFAULT NULL, profile_id text DEFAULT NULL,
+    filter text DEFAULT NULL, deleted text DEFAULT NULL, watermark text DEFAULT NULL, watermark_overlap text DEFAULT NULL,
+    time_zone text DEFAULT NULL, capture text DEFAULT 'pull', owner regrole DEFAULT NULL, replace boolean DEFAULT false)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cdp_create_source';
+COMMENT ON FUNCTION cdp.create_source(text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, regrole, boolean) IS
+'Declares a table, view or foreign table as a source: its key, the identifiers of its rows, and the traits (or, with occurred_at and event_name, the events and properties) that they give.  The arguments are SQL expressions and select lists over its rows; all of it is checked here, and cdp.refresh() reads the rows.  The same declaration again does nothing; another one needs replace => true.';
+
+CREATE FUNCTION cdp.alter_source(
+    name text, relation text DEFAULT NULL,
+    record_key text DEFAULT NULL, observed_at text DEFAULT NULL, occurred_at text DEFAULT NULL, event_name text DEFAULT NULL,
+    identifiers text DEFAULT NULL, traits text DEFAULT NULL, properties text DEFAULT NULL, profile_id text DEFAULT NULL,
+    filter text DEFAULT NULL, deleted text DEFAULT NULL, watermark text DEFAULT NULL, watermark_overlap text DEFAULT NULL,
+    time_zone text DEFAULT NULL, capture text DEFAULT NULL, owner regrole DEFAULT NULL, reset text[] DEFAULT NULL)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cdp_alter_source';
+COMMENT ON FUNCTION cdp.alter_source(text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, regrole, text[]) IS
+'Changes the declaration of a source; NULL keeps a part, reset => ARRAY[''filter''] takes one away.  The next refresh reads the whole source again.';
+
+CREATE FUNCTION cdp.check_source_owner() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $check$
+BEGIN
+    IF NOT pg_catalog.pg_has_role(NEW.owner, 'USAGE') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = pg_catalog.format('permission denied to declare a source that runs as role "%s"', NEW.owner),
+            HINT = 'A member of that role may do so.';
+    END IF;
+    RETURN NEW;
+END
+$check$;
+COMMENT ON FUNCTION cdp.check_source_owner() IS
+'Trigger on cdp_data.source: only a member of the role under which its texts run may write a declaration, by whatever way.';
+
+CREATE FUNCTION cdp.require_source(source text) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $require$
+BEGIN
+    PERFORM cdp.require_storage();
+    IF source IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'source must not be null';
+    END IF;
+    IF NOT EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = require_source.source AND s.relation IS NOT NULL) THEN
+        RAISE undefined_object USING
+            MESSAGE = pg_catalog.format('source "%s" does not exist', source),
+            HINT = 'The view cdp.sources lists the sources.';
+    END IF;
+END
+$require$;
+COMMENT ON FUNCTION cdp.require_source(text) IS 'Raises an error with a hint when no such source is declared; otherwise does nothing.';
+
+CREATE FUNCTION cdp.lock_source(source text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $lock$
+DECLARE
+    key CONSTANT bigint := pg_catalog.hashtextextended('cdp.source ' || source, 0);
+BEGIN
+    IF NOT pg_catalog.pg_try_advisory_xact_lock(key) THEN
+        RAISE NOTICE USING MESSAGE = pg_catalog.format('source "%s" is busy in another session, waiting', source);
+        PERFORM pg_catalog.pg_advisory_xact_lock(key);
+    END IF;
+END
+$lock$;
+COMMENT ON FUNCTION cdp.lock_source(text) IS
+'Lets one transaction at a time refresh, alter or drop a source; the next one waits, with a notice.';
+
+-- ---------- columns of events ----------
+
+CREATE FUNCTION cdp.add_columns(relation regclass, names text[], types text[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $add$
+DECLARE
+    used bigint;
+    attempt integer := 0;
+    previous_timeout CONSTANT text := pg_catalog.current_setting('lock_timeout');
+BEGIN
+    IF pg_catalog.cardinality(names) = 0 THEN
+        RETURN;
+    END IF;
+    -- Dropped columns count, too.
+    SELECT pg_catalog.count(*) INTO used FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = add_columns.relation AND a.attnum > 0;
+    IF used + pg_catalog.cardinality(names) > 1590 THEN
+        RAISE too_many_columns USING
+            MESSAGE = pg_catalog.format('%s would have %s columns; a table has at most 1600', relation, used + pg_catalog.cardinality(names)),
+            HINT = 'Declare fewer columns; properties that few people ask for can stay together in one jsonb column named properties.';
+    END IF;
+    -- A reader that holds the table for long must not make every other one queue behind this call.
+    LOOP
+        BEGIN
+            PERFORM pg_catalog.set_config('lock_timeout', '2s', true);
+            EXECUTE pg_catalog.format('ALTER TABLE %s %s', relation, (
+                SELECT pg_catalog.string_agg(pg_catalog.format('ADD COLUMN %I %s', c.name, c.type::regtype), ', ' ORDER BY c.number)
+                FROM ROWS FROM (pg_catalog.unnest(names), pg_catalog.unnest(types)) WITH ORDINALITY AS c(name, type, number)));
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            attempt := attempt + 1;
+            IF attempt = 5 THEN
+                RAISE lock_not_available USING
+                    MESSAGE = pg_catalog.format('could not add columns to %s, because other sessions keep reading it', relation),
+                    HINT = 'Try again when the long transactions have ended; pg_stat_activity shows them.';
+            END IF;
+        END;
+        PERFORM pg_catalog.set_config('lock_timeout', previous_timeout, true);
+        PERFORM pg_catalog.pg_sleep(0.2 * attempt);
+    END LOOP;
+    PERFORM pg_catalog.set_config('lock_timeout', previous_timeout, true);
+END
+$add$;
+COMMENT ON FUNCTION cdp.add_columns(regclass, text[], text[]) IS
+'Adds columns to a table of the storage in one ALTER TABLE, which waits for two seconds at a time, five times at most.  An error near the limit of 1,600 columns.';
+
+CREATE FUNCTION cdp.register_source_properties(source text, names text[], types text[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $register$
+DECLARE
+    clash record;
+    new_names text[];
+    new_types text[];
+BEGIN
+    LOCK TABLE cdp_data.property IN SHARE ROW EXCLUSIVE MODE;
+    SELECT c.name, c.type, p.type AS stored_type,
+           (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('"%s"', o.source), ', ')
+            FROM cdp_data.source_column AS o WHERE o.kind = 'property' AND o.name = c.name AND o.source <> register_source_properties.source) AS others
+    INTO clash
+    FROM ROWS FROM (pg_catalog.unnest(names), pg_catalog.unnest(types)) AS c(name, type) JOIN cdp_data.property AS p ON p.name = c.name
+    WHERE p.type::regtype <> c.type::regtype
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE datatype_mismatch USING
+            MESSAGE = pg_catalog.format('property "%s" has type %s in source "%s" and type %s %s', clash.name, clash.type::regtype, source,
+                clash.stored_type::regtype, COALESCE('in source ' || clash.others, 'in cdp.events')),
+            HINT = pg_catalog.format('Cast it: (...)::%s AS %I, or choose another name.', clash.stored_type::regtype, clash.name);
+    END IF;
+    SELECT pg_catalog.array_agg(c.name ORDER BY c.number), pg_catalog.array_agg(c.type ORDER BY c.number) INTO new_names, new_types
+    FROM ROWS FROM (pg_catalog.unnest(names), pg_catalog.unnest(types)) WITH ORDINALITY AS c(name, type, number)
+    WHERE NOT EXISTS (SELECT FROM cdp_data.property AS p WHERE p.name = c.name);
+    IF new_names IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM cdp.add_columns('cdp_data.event', new_names, new_types);
+    INSERT INTO cdp_data.property (name, type)
+    SELECT c.name, c.type FROM ROWS FROM (pg_catalog.unnest(new_names), pg_catalog.unnest(new_types)) AS c(name, type);
+    EXECUTE (SELECT pg_catalog.string_agg(pg_catalog.format('COMMENT ON COLUMN cdp_data.event.%I IS %L', c.name, 'property'), '; ')
+             FROM pg_catalog.unnest(new_names) AS c(name));
+END
+$register$;
+COMMENT ON FUNCTION cdp.register_source_properties(text, text[], text[]) IS
+'Part of cdp.create_source and cdp.alter_source: adds the columns of properties that are new to cdp_data.event.  An error when another source gives a property another type.';
+
+-- ---------- storing and dropping ----------
+
+CREATE FUNCTION cdp.check_watermark_overlap(overlap text, watermark_type text) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $check$
+BEGIN
+    IF overlap IS NULL THEN
+        RETURN;
+    END IF;
+    IF watermark_type IS NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'watermark_overlap without watermark',
+            HINT = 'Give the watermark, or leave watermark_overlap out.';
+    END IF;
+    IF CASE watermark_type::regtype
+           WHEN 'timestamptz'::regtype THEN overlap::interval < '0'::interval
+           WHEN 'int8'::regtype THEN overlap::bigint < 0
+           WHEN 'numeric'::regtype THEN overlap::numeric < 0 OR overlap::numeric = 'NaN'
+           ELSE true END THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = pg_catalog.format('invalid watermark_overlap "%s"', overlap),
+            HINT = 'For times it is an interval (1 hour), for numbers a number, neither of them negative; texts have none.';
+    END IF;
+END
+$check$;
+COMMENT ON FUNCTION cdp.check_watermark_overlap(text, text) IS
+'Raises an error when an overlap does not go with the type of its watermark.';
+
+CREATE FUNCTION cdp.store_source(
+    name text, relation text,
+    record_key text, observed_at text, occurred_at text, event_name text, identifiers text, traits text, properties text, profile_id text,
+    filter text, deleted text, watermark text, watermark_overlap text, time_zone text, capture text, owner text, search_path text,
+    column_kinds text[], column_numbers integer[], column_names text[], column_types text[], replace boolean, is_new boolean)
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $store$
+DECLARE
+    stored record;
+    source_kind CONSTANT text := CASE WHEN $5 IS NULL THEN 'record' ELSE 'event' END;
+    trait_names text[];
+    trait_types text[];
+    property_names text[];
+    property_types text[];
+BEGIN
+    PERFORM cdp.lock_source($1);
+    SELECT s.* INTO stored FROM cdp_data.source AS s WHERE s.name = $1;
+    IF FOUND AND is_new AND stored.relation IS NOT NULL THEN
+        IF (stored.relation, stored.record_key, stored.observed_at, stored.occurred_at, stored.event_name, stored.identifiers, stored.traits,
+            stored.properties, stored.profile_id, stored.filter, stored.deleted, stored.watermark, stored.watermark_overlap, stored.time_zone,
+            stored.capture, stored.owner::text, stored.search_path)
+           IS NOT DISTINCT FROM ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+           -- A type may have changed though the texts did not.
+           AND NOT EXISTS (
+               SELECT FROM (SELECT c.kind, c.number, c.name, c.type FROM cdp_data.source_column AS c WHERE c.source = $1) AS a
+               FULL JOIN ROWS FROM (pg_catalog.unnest(column_kinds), pg_catalog.unnest(column_numbers), pg_catalog.unnest(column_names),
+                                    pg_catalog.unnest(column_types)) AS b(kind, number, name, type)
+               ON (a.kind, a.number, a.name, a.type) = (b.kind, b.number, b.name, b.type)
+               WHERE a.kind IS NULL OR b.kind IS NULL) THEN
+            RETURN;
+        END IF;
+        IF NOT replace THEN
+            RAISE duplicate_object USING
+                MESSAGE = pg_catalog.format('source "%s" already exists with another declaration', $1),
+                HINT = 'Use replace => true, or cdp.alter_source.';
+        END IF;
+    END IF;
+    IF stored.kind <> source_kind THEN
+        RAISE feature_not_supported USING
+            MESSAGE = pg_catalog.format('source "%s" gives %ss and cannot give %ss', $1, stored.kind, source_kind),
+            HINT = 'Declare a source under another name, and drop this one with cdp.drop_source.';
+    END IF;
+    PERFORM cdp.check_watermark_overlap($14, (
+        SELECT c.type FROM ROWS FROM (pg_catalog.unnest(column_kinds), pg_catalog.unnest(column_types)) AS c(kind, type) WHERE c.kind = 'watermark'));
+
+    INSERT INTO cdp_data.source AS s
+        (name, kind, relation, record_key, observed_at, occurred_at, event_name, identifiers, traits, properties, profile_id, filter, deleted,
+         watermark, watermark_overlap, time_zone, capture, owner, search_path)
+    VALUES ($1, source_kind, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE
+    SET relation = EXCLUDED.relation, record_key = EXCLUDED.record_key, observed_at = EXCLUDED.observed_at, occurred_at = EXCLUDED.occurred_at,
+        event_name = EXCLUDED.event_name, identifiers = EXCLUDED.identifiers, traits = EXCLUDED.traits, properties = EXCLUDED.properties,
+        profile_id = EXCLUDED.profile_id, filter = EXCLUDED.filter, deleted = EXCLUDED.deleted, watermark = EXCLUDED.watermark,
+        watermark_overlap = EXCLUDED.watermark_overlap, time_zone = EXCLUDED.time_zone, capture = EXCLUDED.capture, owner = EXCLUDED.owner,
+        search_path = EXCLUDED.search_path, altered_at = pg_catalog.now();
+    DELETE FROM cdp_data.source_column AS c WHERE c.source = $1;
+    INSERT INTO cdp_data.source_column (source, kind, number, name, type, is_declared)
+    SELECT $1, c.kind, c.number, c.name, c.type, NOT (c.kind = 'property' AND c.name = 'properties')
+    FROM ROWS FROM (pg_catalog.unnest(column_kinds), pg_catalog.unnest(column_numbers), pg_catalog.unnest(column_names),
+                    pg_catalog.unnest(column_types)) AS c(kind, number, name, type);
+    -- Everything is read again; what was read so far stays until then.
+    INSERT INTO cdp_data.source_state AS t (name) VALUES ($1)
+    ON CONFLICT ON CONSTRAINT source_state_pkey DO UPDATE SET needs_full = true;
+    DELETE FROM cdp_data.source_watermark AS w WHERE w.source = $1;
+
+    SELECT pg_catalog.array_agg(c.name ORDER BY c.number) FILTER (WHERE c.kind = 'trait'),
+           pg_catalog.array_agg(c.type ORDER BY c.number) FILTER (WHERE c.kind = 'trait'),
+           pg_catalog.array_agg(c.name ORDER BY c.number) FILTER (WHERE c.kind = 'property' AND c.is_declared),
+           pg_catalog.array_agg(c.type ORDER BY c.number) FILTER (WHERE c.kind = 'property' AND c.is_declared)
+    INTO trait_names, trait_types, property_names, property_types
+    FROM cdp_data.source_column AS c WHERE c.source = $1;
+    PERFORM cdp.register_source_traits($1, COALESCE(trait_names, '{}'), COALESCE(trait_types, '{}'));
+    PERFORM cdp.register_source_properties($1, COALESCE(property_names, '{}'), COALESCE(property_types, '{}'));
+END
+$store$;
+COMMENT ON FUNCTION cdp.store_source(text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text[], integer[], text[], text[], boolean, boolean) IS
+'Part of cdp.create_source and cdp.alter_source, which checked the declaration: writes it and adds the columns of new traits and properties.';
+
+-- ---------- statements ----------
+
+CREATE FUNCTION cdp.source_key(source text) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $key$
+DECLARE
+    key_text text;
+    key_columns integer;
+BEGIN
+    SELECT s.record_key, (SELECT pg_catalog.count(*) FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'key')
+    INTO key_text, key_columns
+    FROM cdp_data.source AS s WHERE s.name = source_key.source;
+    IF key_columns = 1 THEN
+        RETURN pg_catalog.format(E'(SELECT (r.k1)::pg_catalog.text FROM (SELECT %s\n) AS r(k1))', key_text);
+    END IF;
+    RETURN pg_catalog.format(E'(SELECT pg_catalog.jsonb_build_array(%s)::pg_catalog.text FROM (SELECT %s\n) AS r(%s))',
+        (SELECT pg_catalog.string_agg(pg_catalog.format('(r.k%s)::pg_catalog.text', n), ', ' ORDER BY n) FROM pg_catalog.generate_series(1, key_columns) AS n),
+        key_text,
+        (SELECT pg_catalog.string_agg('k' || n, ', ' ORDER BY n) FROM pg_catalog.generate_series(1, key_columns) AS n));
+END
+$key$;
+COMMENT ON FUNCTION cdp.source_key(text) IS
+'The record_key of a source as one SQL expression of type text over a row of its relation, which goes by its own name.  A key of several columns is the text of a JSON array.';
+
+CREATE FUNCTION cdp.source_stored_keys(source text) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $stored$
+BEGIN
+    -- A row whose event could not be stored may have left its identifiers as evidence.
+    RETURN (
+        SELECT pg_catalog.format(
+            'SELECT DISTINCT k.record_key FROM (SELECT t.record_key FROM cdp_data.%I AS t WHERE t.source = %L'
+            ' UNION ALL SELECT t.record_key FROM cdp_data.record AS t WHERE t.source = %L) AS k'
+            ' WHERE NOT EXISTS (SELECT FROM present AS p WHERE p.record_key = k.record_key)',
+            CASE s.kind WHEN 'event' THEN 'event' ELSE 'contribution' END, s.name, s.name)
+        FROM cdp_data.source AS s WHERE s.name = source_stored_keys.source);
+END
+$stored$;
+COMMENT ON FUNCTION cdp.source_stored_keys(text) IS
+'Part of cdp.source_query: a SELECT of the keys that are stored for a source and not in the relation present(record_key).';
+
+CREATE FUNCTION cdp.source_write(source text, selection text) RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $write$
+DECLARE
+    s record;
+    stored text;                -- the table that holds what the source gives
+    columns text[];             -- its columns beside hub, observed_at, source and record_key, quoted
+    expressions text[];         -- their values, from incoming
+    comparison text[];          -- the columns of which a difference is a change
+    history text;               -- the versioned traits, NULL: none
+    parts text[];
+BEGIN
+    SELECT t.* INTO s FROM cdp_data.source AS t WHERE t.name = source_write.source;
+    stored := CASE s.kind WHEN 'event' THEN 'event' ELSE 'contribution' END;
+    SELECT pg_catalog.format('cdp.profile_of(%L, i.observed_at, cdp.record_hash(i.record_key), %s)', s.name,
+               pg_catalog.string_agg(pg_catalog.format('%L::pg_catalog.text, i.v%s', c.name, c.number), ', ' ORDER BY c.number))
+    INTO history
+    FROM cdp_data.source_column AS c JOIN cdp_data.trait AS t ON t.name = c.name AND t.history
+    WHERE c.source = s.name AND c.kind = 'trait' HAVING pg_catalog.count(*) > 0;
+
+    parts := ARRAY[pg_catalog.format(
+        'gone AS (DELETE FROM cdp_data.%I AS t USING incoming AS i WHERE i.deleted AND t.source = %L AND t.record_key = i.record_key RETURNING t.hub, t.record_key)',
+        stored, s.name)];
+    IF history IS NOT NULL THEN
+        -- From now on the record says nothing; its versions stay, for reading as of an earlier time.
+        parts := parts || pg_catalog.format(
+            'ended AS (INSERT INTO cdp_data.contribution_history (hub, source, record_key, observed_at, traits)'
+            ' SELECT g.hub, %L, g.record_key, pg_catalog.now(), ''{}''::cdp.profile FROM gone AS g'
+            ' ON CONFLICT ON CONSTRAINT contribution_history_key DO NOTHING)', s.name);
+    END IF;
+    IF selection = 'missing' THEN
+        RETURN pg_catalog.format(
+            E'WITH %s\nINSERT INTO cdp_data.changed_profile (profile_id)'
+            ' SELECT DISTINCT n.profile_id FROM gone AS g JOIN cdp_data.identifier AS n ON n.id = g.hub',
+            pg_catalog.array_to_string(parts, E',\n'));
+    END IF;
+
+    IF s.kind = 'event' THEN
+        SELECT ARRAY['occurred_at', 'event_name'] || pg_catalog.array_agg(pg_catalog.quote_ident(c.name) ORDER BY c.number) FILTER (WHERE c.name IS NOT NULL),
+               ARRAY['i.occurred_at', 'i.event_name'] || pg_catalog.array_agg('i.v' || c.number ORDER BY c.number) FILTER (WHERE c.name IS NOT NULL)
+        INTO columns, expressions
+        FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'property';
+        parts := parts || pg_catalog.format(
+            'refused AS (INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, profile_id, rejected_at)'
+            ' SELECT %L, i.record_key, i.observed_at, ''invalid_event'', CASE WHEN COALESCE(i.event_name, '''') = '''' THEN ''event_name is empty'''
+            ' WHEN i.occurred_at IS NULL THEN ''occurred_at is null'' ELSE ''occurred_at is infinite'' END, ''[]'', n.profile_id, pg_catalog.now()'
+            ' FROM incoming AS i LEFT JOIN cdp_data.identifier AS n ON n.id = i.hub'
+            ' WHERE NOT i.deleted AND (pg_catalog.isfinite(i.occurred_at) AND i.event_name <> '''') IS NOT TRUE)', s.name);
+    ELSE
+        columns := ARRAY['traits'];
+        SELECT ARRAY[COALESCE(pg_catalog.format('cdp.profile_of(%L, i.observed_at, cdp.record_hash(i.record_key), %s)', s.name,
+                   pg_catalog.string_agg(pg_catalog.format('%L::pg_catalog.text, i.v%s', c.name, c.number), ', ' ORDER BY c.number)),
+                   '''{}''::cdp.profile')]
+        INTO expressions
+        FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'trait';
+    END IF;
+    -- Without times of its own, a row that was read again at a later time is the same row.
+    comparison := ARRAY['hub'] || CASE WHEN s.observed_at IS NULL THEN '{}' ELSE ARRAY['observed_at'] END || columns;
+
+    -- What the rows should come to, then those that differ from what is stored: only these are written.
+    -- Values are compared by their bytes (*<>), which needs no operator of their types.
+    parts := parts || pg_catalog.format(
+        'wanted AS MATERIALIZED (SELECT i.record_key, i.hub, i.observed_at, %s%s FROM incoming AS i WHERE NOT i.deleted%s)',
+        (SELECT pg_catalog.string_agg(pg_catalog.format('%s AS %s', x.expression, x.name), ', ' ORDER BY x.number)
+         FROM ROWS FROM (pg_catalog.unnest(expressions), pg_catalog.unnest(columns)) WITH ORDINALITY AS x(expression, name, number)),
+        ', ' || history || ' AS versioned_traits',
+        CASE s.kind WHEN 'event' THEN ' AND pg_catalog.isfinite(i.occurred_at) AND i.event_name <> ''''' ELSE '' END);
+    parts := parts || pg_catalog.format(
+        'changed AS MATERIALIZED (SELECT w.*, t.hub AS old_hub FROM wanted AS w LEFT JOIN cdp_data.%I AS t ON t.source = %L AND t.record_key = w.record_key'
+        ' WHERE t.source IS NULL OR t.observed_at <= w.observed_at AND ROW(%s)::record OPERATOR(pg_catalog.*<>) ROW(%s)::record)',
+        stored, s.name,
+        (SELECT pg_catalog.string_agg('t.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)),
+        (SELECT pg_catalog.string_agg('w.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)));
+    parts := parts || pg_catalog.format(
+        'put AS (INSERT INTO cdp_data.%1$I AS t (source, record_key, hub, observed_at, %3$s) SELECT %2$L, c.record_key, c.hub, c.observed_at, %4$s FROM changed AS c'
+        ' ON CONFLICT ON CONSTRAINT %5$I DO UPDATE SET (%6$s) = ROW(%7$s))',
+        stored, s.name, pg_catalog.array_to_string(columns, ', '),
+        (SELECT pg_catalog.string_agg('c.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(columns) WITH ORDINALITY AS x(name, number)),
+        stored || '_key', pg_catalog.array_to_string(comparison, ', '),
+        (SELECT pg_catalog.string_agg('EXCLUDED.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)));
+    IF history IS NOT NULL THEN
+        parts := parts || pg_catalog.format(
+            'versions AS (INSERT INTO cdp_data.contribution_history AS t (hub, source, record_key, observed_at, traits)'
+            ' SELECT c.hub, %L, c.record_key, c.observed_at, c.versioned_traits FROM changed AS c'
+            ' ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits)', s.name);
+    END IF;
+    IF s.watermark IS NOT NULL AND selection IN ('all', 'since') THEN
+        -- A time that lies ahead, or never ends, must not hide what comes later.
+        parts := parts || (
+            SELECT pg_catalog.format(
+                'mark AS (INSERT INTO cdp_data.source_watermark (source, value) SELECT %L, pg_catalog.to_jsonb(%s) #>> ''{}'' FROM incoming AS i HAVING pg_catalog.count(i.w) > 0)',
+                s.name,
+                CASE c.type::regtype WHEN 'timestamptz'::regtype
+                     THEN 'LEAST(pg_catalog.max(i.w) FILTER (WHERE pg_catalog.isfinite(i.w)), pg_catalog.now())' ELSE 'pg_catalog.max(i.w)' END)
+            FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark');
+    END IF;
+    RETURN pg_catalog.format(
+        E'WITH %s\nINSERT INTO cdp_data.changed_profile (profile_id) SELECT DISTINCT n.profile_id'
+        ' FROM (SELECT g.hub FROM gone AS g UNION ALL SELECT c.hub FROM changed AS c UNION ALL SELECT c.old_hub FROM changed AS c WHERE c.old_hub <> c.hub) AS h'
+        ' JOIN cdp_data.identifier AS n ON n.id = h.hub',
+        pg_catalog.array_to_string(parts, E',\n'));
+END
+$write$;
+COMMENT ON FUNCTION cdp.source_write(text, text) IS
+'Part of cdp.source_query: the statement that stores what the rows of a source give, which reads the relation incoming.';
+
+CREATE FUNCTION cdp.source_query(
+    source text, selection text, since text DEFAULT NULL,
+    OUT query text, OUT identifier_columns integer, OUT is_event boolean, OUT owner name, OUT time_zone text, OUT search_path text,
+    OUT write text, OUT missing text)
+    RETURNS record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $query$
+DECLARE
+    s record;
+    texts text[];               -- the texts of the declaration, and the names of their columns in the subquery r
+    names text[];
+    head text[];                -- record_key, observed_at, deleted
+    identifier_list text;       -- the identifiers of r, each after a comma
+    payload text;               -- the rest, likewise
+    subquery text;
+    conditions text[] := '{}';
+    past text;                  -- holds for rows past the watermark
+    watermark_type regtype;
+    keys record;
+BEGIN
+    SELECT t.* INTO s FROM cdp_data.source AS t WHERE t.name = source_query.source AND t.relation IS NOT NULL;
+    IF NOT FOUND THEN
+        PERFORM cdp.require_source(source);
+    END IF;
+    is_event := s.kind = 'event';
+    owner := s.owner;
+    time_zone := COALESCE(s.time_zone, (SELECT o.value FROM cdp.options AS o WHERE o.name = 'time_zone'));
+    search_path := s.search_path;
+    write := cdp.source_write(source, selection);
+    IF selection = 'missing' THEN
+        missing := cdp.source_stored_keys(source);
+        IF since = 'nothing' THEN       -- the source is dropped: all of it goes
+            query := 'SELECT NULL::pg_catalog.text AS record_key WHERE false';
+            identifier_columns := 0;
+            SELECT pg_catalog.pg_get_userbyid(n.nspowner) INTO owner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'cdp_data';
+            RETURN;
+        END IF;
+    END IF;
+
+    -- Each text stands alone on its lines, so that a comment in it ends there.
+    SELECT pg_catalog.count(*) AS number,
+           pg_catalog.array_agg('k' || c.number ORDER BY c.number) AS names,
+           pg_catalog.string_agg(pg_catalog.format('(r.k%s)::pg_catalog.text', c.number), ', ' ORDER BY c.number) AS as_text,
+           pg_catalog.string_agg(
+               -- In its own type an index of the table serves; equality of other types is that of their texts.
+               CASE WHEN c.type LIKE 'pg_catalog.%' OR c.type NOT LIKE '%.%'
+                    THEN pg_catalog.format('r.k%s OPERATOR(pg_catalog.=) (pg_catalog.jsonb_array_element_text(w.key::pg_catalog.jsonb, %s))::%s', c.number, c.number - 1, c.type::regtype)
+                    ELSE pg_catalog.format('(r.k%s)::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.jsonb_array_element_text(w.key::pg_catalog.jsonb, %s)', c.number, c.number - 1) END,
+               ' AND ' ORDER BY c.number) AS equalities,
+           pg_catalog.min(c.type) AS type
+    INTO keys
+    FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'key';
+    texts := ARRAY[s.record_key];
+    names := keys.names;
+    head := ARRAY[
+        CASE WHEN keys.number = 1 THEN keys.as_text ELSE pg_catalog.format('(pg_catalog.jsonb_build_array(%s))::pg_catalog.text', keys.as_text) END,
+        'NULL::pg_catalog.timestamptz', 'false'];
+    IF s.observed_at IS NOT NULL THEN
+        texts := texts || pg_catalog.format(E'(%s\n)', s.observed_at);
+        names := names || 'observed'::text;
+        head[2] := '(r.observed)::pg_catalog.timestamptz';
+    END IF;
+    IF s.deleted IS NOT NULL THEN
+        texts := texts || pg_catalog.format(E'(%s\n)', s.deleted);
+        names := names || 'deleted'::text;
+        head[3] := 'COALESCE(r.deleted, false)';
+    END IF;
+    SELECT pg_catalog.count(*), COALESCE(pg_catalog.string_agg(pg_catalog.format(', r.i%s AS %I', c.number, c.name), '' ORDER BY c.number), '')
+    INTO identifier_columns, identifier_list
+    FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'identifier';
+    IF s.identifiers IS NOT NULL THEN
+        texts := texts || s.identifiers;
+        names := names || (SELECT pg_catalog.array_agg('i' || n ORDER BY n) FROM pg_catalog.generate_series(1, identifier_columns) AS n);
+        payload := '';
+    ELSE
+        texts := texts || pg_catalog.format(E'(%s\n)', s.profile_id);
+        names := names || 'profile'::text;
+        payload := ', (r.profile)::pg_catalog.int8 AS profile_id';
+    END IF;
+    IF is_event THEN
+        texts := texts || pg_catalog.format(E'(%s\n)', s.occurred_at) || pg_catalog.format(E'(%s\n)', s.event_name);
+        names := names || 'occurred'::text || 'event'::text;
+        payload := payload || ', (r.occurred)::pg_catalog.timestamptz AS occurred_at, (r.event)::pg_catalog.text AS event_name';
+    END IF;
+    IF COALESCE(s.traits, s.properties) IS NOT NULL THEN
+        texts := texts || COALESCE(s.traits, s.properties);
+        SELECT names || pg_catalog.array_agg('v' || c.number ORDER BY c.number),
+               payload || pg_catalog.string_agg(
+                   CASE c.type::regtype WHEN 'jsonb'::regtype THEN pg_catalog.format(', pg_catalog.to_jsonb(r.v%s) AS v%1$s', c.number)
+                        ELSE pg_catalog.format(', (r.v%s)::%s AS v%1$s', c.number, c.type::regtype) END, '' ORDER BY c.number)
+        INTO names, payload
+        FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind IN ('trait', 'property');
+    END IF;
+    IF s.watermark IS NOT NULL THEN
+        texts := texts || pg_catalog.format(E'(%s\n)', s.watermark);
+        names := names || 'w'::text;
+        SELECT c.type::regtype INTO watermark_type FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark';
+        IF selection IN ('all', 'since') THEN
+            payload := payload || pg_catalog.format(', (r.w)::%s AS w', watermark_type);
+        END IF;
+    END IF;
+    subquery := pg_catalog.format(E'(SELECT %s\nFROM %s', pg_catalog.array_to_string(texts, E',\n'), s.relation);
+
+    CASE
+        WHEN selection = 'since' AND since IS NOT NULL AND watermark_type IS NOT NULL THEN
+            past := pg_catalog.format('(r.w IS NULL OR r.w OPERATOR(pg_catalog.>=) %s)', CASE watermark_type
+                WHEN 'timestamptz'::regtype THEN pg_catalog.format('(%L::pg_catalog.timestamptz OPERATOR(pg_catalog.-) %L::pg_catalog.interval)', since, COALESCE(s.watermark_overlap, '1 hour'))
+                WHEN 'text'::regtype THEN pg_catalog.format('%L::pg_catalog.text', since)
+                ELSE pg_catalog.format('(%L::%s OPERATOR(pg_catalog.-) %L::%s)', since, watermark_type, COALESCE(s.watermark_overlap, '1000'), watermark_type) END);
+            conditions := conditions || past;
+        WHEN selection = 'keys' THEN
+            conditions := conditions || CASE
+                WHEN keys.number > 1 THEN pg_catalog.format('EXISTS (SELECT FROM pg_catalog.unnest($1) AS w(key) WHERE %s)', keys.equalities)
+                WHEN keys.type LIKE 'pg_catalog.%' OR keys.type NOT LIKE '%.%' THEN pg_catalog.format('r.k1 OPERATOR(pg_catalog.=) ANY ($1::%s[])', keys.type::regtype)
+                ELSE '(r.k1)::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1)' END;
+        WHEN selection = 'missing' AND s.deleted IS NOT NULL THEN
+            conditions := conditions || 'r.deleted IS NOT TRUE'::text;
+        ELSE NULL;
+    END CASE;
+
+    query := pg_catalog.format(E'SELECT %s%s%s\nFROM %s%s) AS r(%s)%s',
+        head[1] || ' AS record_key', CASE selection WHEN 'missing' THEN '' ELSE pg_catalog.format(', %s AS observed_at, %s AS deleted', head[2], head[3]) END,
+        CASE selection WHEN 'missing' THEN '' ELSE identifier_list || payload END,
+        subquery, E'\nWHERE (' || s.filter || E'\n)', pg_catalog.array_to_string(names, ', '),
+        E'\nWHERE ' || NULLIF(pg_catalog.array_to_string(conditions, ' AND '), ''));
+    IF past IS NOT NULL AND s.filter IS NOT NULL THEN
+        -- Rows that the filter keeps out now may have been let in before.
+        query := query || pg_catalog.format(E'\nUNION ALL\nSELECT %s, %s, true%s%s\nFROM %s\nWHERE (%s\n) IS NOT TRUE) AS r(%s)\nWHERE %s',
+            head[1], head[2], pg_catalog.repeat(', NULL', identifier_columns),
+            pg_catalog.repeat(', NULL', (SELECT pg_catalog.count(*)::integer FROM pg_catalog.unnest(names) AS n(name) WHERE n.name ~ '^(profile|occurred|event|w|v[0-9]+)$')),
+            subquery, s.filter, pg_catalog.array_to_string(names, ', '), past);
+    END IF;
+END
+$query$;
+COMMENT ON FUNCTION cdp.source_query(text, text, text) IS
+'What cdp.take_in runs for a source; the selections are all, since (a watermark), keys ($1 text[]) and missing.  See sql/source_take_in.sql.';
