@@ -261,7 +261,9 @@ BEGIN
            pg_catalog.array_agg(c.type ORDER BY c.number) FILTER (WHERE c.kind = 'property' AND c.is_declared)
     INTO trait_names, trait_types, property_names, property_types
     FROM cdp_data.source_column AS c WHERE c.source = $1;
-    PERFORM cdp.register_source_traits($1, COALESCE(trait_names, '{}'), COALESCE(trait_types, '{}'));
+    IF pg_catalog.to_regprocedure('cdp.declare_trait_columns(text,text[],regtype[])') IS NOT NULL THEN
+    PERFORM cdp.declare_trait_columns($1, COALESCE(trait_names, '{}'), COALESCE(trait_types, '{}')::regtype[]);
+    END IF;
     PERFORM cdp.register_source_properties($1, COALESCE(property_names, '{}'), COALESCE(property_types, '{}'));
 END
 $store$;
@@ -329,7 +331,7 @@ BEGIN
     SELECT pg_catalog.format('cdp.profile_of(%L, i.observed_at, cdp.record_hash(i.record_key), %s)', s.name,
                pg_catalog.string_agg(pg_catalog.format('%L::pg_catalog.text, i.v%s', c.name, c.number), ', ' ORDER BY c.number))
     INTO history
-    FROM cdp_data.source_column AS c JOIN cdp_data.trait AS t ON t.name = c.name AND t.history
+    FROM cdp_data.source_column AS c JOIN cdp_data.trait AS t ON t.key = c.name AND t.history
     WHERE c.source = s.name AND c.kind = 'trait' HAVING pg_catalog.count(*) > 0;
 
     parts := ARRAY[pg_catalog.format(
@@ -345,7 +347,7 @@ BEGIN
     IF selection = 'missing' THEN
         RETURN pg_catalog.format(
             E'WITH %s\nINSERT INTO cdp_data.changed_profile (profile_id)'
-            ' SELECT DISTINCT n.profile_id FROM gone AS g JOIN cdp_data.identifier AS n ON n.id = g.hub',
+            ' SELECT DISTINCT -g.hub FROM gone AS g',
             pg_catalog.array_to_string(parts, E',\n'));
     END IF;
 
@@ -408,10 +410,14 @@ BEGIN
                      THEN 'LEAST(pg_catalog.max(i.w) FILTER (WHERE pg_catalog.isfinite(i.w)), pg_catalog.now())' ELSE 'pg_catalog.max(i.w)' END)
             FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark');
     END IF;
+    -- -hub stands for whoever holds it when it is looked at, 0 for everybody: after a first load
+    -- that is less work than one row for each.
     RETURN pg_catalog.format(
-        E'WITH %s\nINSERT INTO cdp_data.changed_profile (profile_id) SELECT DISTINCT n.profile_id'
+        E'WITH %s,\nis_much AS (SELECT pg_catalog.count(*) > (SELECT GREATEST(100000, p.reltuples / 5) FROM pg_catalog.pg_class AS p'
+        ' WHERE p.oid = ''cdp_data.profile_row''::pg_catalog.regclass) AS yes FROM changed)'
+        E'\nINSERT INTO cdp_data.changed_profile (profile_id) SELECT 0 FROM is_much AS m WHERE m.yes UNION ALL SELECT DISTINCT -h.hub'
         ' FROM (SELECT g.hub FROM gone AS g UNION ALL SELECT c.hub FROM changed AS c UNION ALL SELECT c.old_hub FROM changed AS c WHERE c.old_hub <> c.hub) AS h'
-        ' JOIN cdp_data.identifier AS n ON n.id = h.hub',
+        ' WHERE NOT (SELECT m.yes FROM is_much AS m)',
         pg_catalog.array_to_string(parts, E',\n'));
 END
 $write$;

@@ -184,7 +184,6 @@ BEGIN
     COMMENT ON COLUMN cdp_data.event.record_key IS 'key of the row within its source';
     COMMENT ON COLUMN cdp_data.event.properties IS 'properties without a column of their own';
 
-    IF pg_catalog.to_regtype('cdp.profile') IS NOT NULL THEN    -- until the type is there
     CREATE TABLE cdp_data.contribution (
         hub bigint NOT NULL,
         observed_at timestamptz NOT NULL,
@@ -216,8 +215,6 @@ BEGIN
     COMMENT ON COLUMN cdp_data.contribution_history.record_key IS 'key of the record within its source';
     COMMENT ON COLUMN cdp_data.contribution_history.observed_at IS 'time of the version';
     COMMENT ON COLUMN cdp_data.contribution_history.traits IS 'the traits with history at that version';
-
-    END IF;
 
     -- Insert-only; a key may stand here several times.
     CREATE TABLE cdp_data.captured_key (
