@@ -331,7 +331,7 @@ BEGIN
     SELECT pg_catalog.format('cdp.profile_of(%L, i.observed_at, cdp.record_hash(i.record_key), %s)', s.name,
                pg_catalog.string_agg(pg_catalog.format('%L::pg_catalog.text, i.v%s', c.name, c.number), ', ' ORDER BY c.number))
     INTO history
-    FROM cdp_data.source_column AS c JOIN cdp_data.trait AS t ON t.key = c.name AND t.history
+    FROM cdp_data.source_column AS c JOIN cdp_data.trait AS t ON COALESCE(pg_catalog.to_jsonb(t) ->> 'key', t.name) = c.name AND t.history
     WHERE c.source = s.name AND c.kind = 'trait' HAVING pg_catalog.count(*) > 0;
 
     parts := ARRAY[pg_catalog.format(
@@ -415,7 +415,7 @@ BEGIN
     RETURN pg_catalog.format(
         E'WITH %s,\nis_much AS (SELECT pg_catalog.count(*) > (SELECT GREATEST(100000, p.reltuples / 5) FROM pg_catalog.pg_class AS p'
         ' WHERE p.oid = ''cdp_data.profile_row''::pg_catalog.regclass) AS yes FROM changed)'
-        E'\nINSERT INTO cdp_data.changed_profile (profile_id) SELECT 0 FROM is_much AS m WHERE m.yes UNION ALL SELECT DISTINCT -h.hub'
+        '\nINSERT INTO cdp_data.changed_profile (profile_id) SELECT 0 FROM is_much AS m WHERE m.yes UNION ALL SELECT DISTINCT -h.hub'
         ' FROM (SELECT g.hub FROM gone AS g UNION ALL SELECT c.hub FROM changed AS c UNION ALL SELECT c.old_hub FROM changed AS c WHERE c.old_hub <> c.hub) AS h'
         ' WHERE NOT (SELECT m.yes FROM is_much AS m)',
         pg_catalog.array_to_string(parts, E',\n'));
