@@ -21,6 +21,7 @@
 #include "cdp.h"
 #include "identity/identify.h"
 #include "identity/intake.h"
+#include "statement.h"
 #include "source/contribution.h"
 
 PG_FUNCTION_INFO_V1(cdp_identify);
@@ -170,6 +171,7 @@ identify_record(SingleRecord *single)
 			single->resolved_at = graph->records[record].observed_at;
 			single->hub = hub->id;
 			single->profile_id = hub->old_profile;
+			intake_clear_rejections(graph, single->source);
 			graph_finish(graph);
 			return;
 		}
@@ -245,10 +247,40 @@ cdp_identify(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Forgets what a record said about traits, or the event that it was; true when
+ * there was such a thing.
+ */
+static bool
+forget_payload(const char *source, const char *key)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID};
+	Datum		arguments[] = {CStringGetTextDatum(source), CStringGetTextDatum(key)};
+	bool		found;
+
+	SPI_connect();
+	cdp_statement(&plan, "WITH contribution AS (DELETE FROM cdp_data.contribution AS c"
+						 "  WHERE c.source OPERATOR(pg_catalog.=) $1 AND c.record_key OPERATOR(pg_catalog.=) $2 RETURNING c.hub),"
+						 " history AS (DELETE FROM cdp_data.contribution_history AS h"
+						 "  WHERE h.source OPERATOR(pg_catalog.=) $1 AND h.record_key OPERATOR(pg_catalog.=) $2),"
+						 " event AS (DELETE FROM cdp_data.event AS e"
+						 "  WHERE e.source OPERATOR(pg_catalog.=) $1 AND e.record_key OPERATOR(pg_catalog.=) $2 RETURNING e.hub)"
+						 " INSERT INTO cdp_data.changed_profile (profile_id)"
+						 " SELECT i.profile_id FROM (TABLE contribution UNION ALL TABLE event) AS gone"
+						 " JOIN cdp_data.identifier AS i ON i.id OPERATOR(pg_catalog.=) gone.hub",
+				  2, types);
+	if (SPI_execute_plan(plan, arguments, NULL, false, 0) < 0)
+		elog(ERROR, "could not forget what a record said");
+	found = SPI_processed > 0;
+	SPI_finish();
+	return found;
+}
+
+/*
  * cdp.retract(source text, record_key text) returns boolean
  *
- * The record is gone: forgets it, and splits whom nothing else joins.  False
- * when there is no such record.
+ * The record is gone: forgets it and what it said, and splits whom nothing else
+ * joins.  False when there is no such record.
  */
 Datum
 cdp_retract(PG_FUNCTION_ARGS)
@@ -278,6 +310,7 @@ cdp_retract(PG_FUNCTION_ARGS)
 		warn_when_queued(graph);
 	}
 	graph_finish(graph);
+	found |= forget_payload(source, key);
 	PG_RETURN_BOOL(found);
 }
 

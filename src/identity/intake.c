@@ -5,9 +5,11 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -430,12 +432,20 @@ intake_clear_rejections(Graph *graph, const char *source)
 {
 	static SPIPlanPtr any_plan = NULL;
 	static SPIPlanPtr plan = NULL;
+	Relation	rejected;
+	bool		is_empty;
 	Oid			types[] = {TEXTOID, TEXTARRAYOID};
 	Datum		arguments[2];
 	Datum	   *keys;
 	int			count = 0;
 
 	if (graph->record_count == 0)
+		return;
+	/* The usual case costs no statement. */
+	rejected = table_open(graph->relations->rejected_record, AccessShareLock);
+	is_empty = RelationGetNumberOfBlocks(rejected) == 0;
+	table_close(rejected, NoLock);
+	if (is_empty)
 		return;
 	SPI_connect();
 	arguments[0] = CStringGetTextDatum(source);

@@ -186,6 +186,12 @@ graph_relations(void)
 	found.profile_retired_anchor = storage_relation(schema, "profile_retired_anchor");
 	found.profile_queued = storage_relation(schema, "profile_queued");
 	found.profile_id_sequence = storage_relation(schema, "profile_id");
+	/* Only written by statements, which is where the rights of their owner would matter. */
+	found.rejected_record = storage_relation(schema, "rejected_record");
+	found.changed_profile = storage_relation(schema, "changed_profile");
+	found.contribution = storage_relation(schema, "contribution");
+	found.contribution_history = storage_relation(schema, "contribution_history");
+	found.event = storage_relation(schema, "event");
 	relations = found;
 	relations_valid = true;
 	return &relations;

@@ -81,6 +81,11 @@ typedef struct GraphRelations
 	Oid			profile_retired_anchor;
 	Oid			profile_queued;
 	Oid			profile_id_sequence;
+	Oid			rejected_record;
+	Oid			changed_profile;
+	Oid			contribution;
+	Oid			contribution_history;
+	Oid			event;
 } GraphRelations;
 
 /* storage_check.c */
