@@ -17,7 +17,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -681,11 +680,8 @@ store_changes(Graph *graph)
 	store_profiles(graph, bulk);
 	graph_report_phase(graph, "writing profiles");
 	store_identity_changes(graph);
-	if (OidIsValid(get_relname_relid("changed_profile", RelationGetNamespace(graph->record_relation))))
-	{
-		store_moves(graph);
-		store_changed_profiles(graph, bulk);
-	}
+	store_moves(graph);
+	store_changed_profiles(graph, bulk);
 	SPI_finish();
 	AtEOXact_GUC(true, guc_level);
 }
