@@ -8,3 +8,55 @@ CREATE FUNCTION cdp.track(
     AS 'MODULE_PATHNAME', 'cdp_track';
 COMMENT ON FUNCTION cdp.track(jsonb, text, timestamptz, jsonb, text, text, timestamptz) IS
 'Takes in one event of whoever the identifiers name, such as {"anonymous_id": "f3a9"}, and returns the profile; NULL when it is rejected (see cdp.rejected_records).  The same (source, record_key) again replaces the event, or changes nothing; without a record_key each call is an event of its own.';
+
+CREATE FUNCTION cdp.profile_of_json(source text, observed_at timestamptz, traits jsonb, record bigint, names text[], types text[], time_zone text)
+    RETURNS cdp.profile
+    LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cdp_profile_of_json';
+COMMENT ON FUNCTION cdp.profile_of_json(text, timestamptz, jsonb, bigint, text[], text[], text) IS
+'Part of cdp.identify: what cdp.profile_build gives, with the named traits brought to these types; a value that does not fit stays as it is.';
+
+CREATE FUNCTION cdp.store_contribution(source text, record_key text, observed_at timestamptz, hub bigint, traits jsonb) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    -- A few rows out of millions: always by index, whatever the tables held when the plan was made.
+    SET enable_seqscan = off
+AS $store$
+DECLARE
+    record CONSTANT bigint := cdp.record_hash(record_key);
+    zone CONSTANT text := COALESCE((SELECT o.value FROM cdp_data.option AS o WHERE o.name = 'time_zone'), 'UTC');
+    names text[];
+    types text[];
+    with_history text[];
+    said cdp.profile;
+    previous_hub bigint;
+    written bigint;
+    people bigint[];
+BEGIN
+    SELECT COALESCE(pg_catalog.array_agg(t.key), '{}'), COALESCE(pg_catalog.array_agg(t.type), '{}'), pg_catalog.array_agg(t.key) FILTER (WHERE t.history)
+    INTO names, types, with_history
+    FROM cdp_data.trait AS t WHERE $5 ? t.key;
+    said := cdp.profile_of_json($1, $3, $5, record, names, types, zone);
+    SELECT c.hub INTO previous_hub FROM cdp_data.contribution AS c WHERE c.source = $1 AND c.record_key = $2 FOR UPDATE;
+    INSERT INTO cdp_data.contribution AS c (hub, observed_at, source, record_key, traits)
+    VALUES ($4, $3, $1, $2, said)
+    ON CONFLICT ON CONSTRAINT contribution_key DO UPDATE
+    SET hub = EXCLUDED.hub, observed_at = EXCLUDED.observed_at, traits = EXCLUDED.traits
+    -- Equal profiles have equal bytes.
+    WHERE c.observed_at <= EXCLUDED.observed_at
+      AND ROW(c.hub, c.observed_at, c.traits)::record OPERATOR(pg_catalog.*<>) ROW(EXCLUDED.hub, EXCLUDED.observed_at, EXCLUDED.traits)::record;
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF with_history IS NOT NULL THEN
+        INSERT INTO cdp_data.contribution_history AS h (hub, source, record_key, observed_at, traits)
+        SELECT $4, $1, $2, $3, cdp.profile_of_json($1, $3, (SELECT pg_catalog.jsonb_object_agg(j.key, j.value) FROM pg_catalog.jsonb_each($5) AS j WHERE j.key = ANY (with_history)),
+                                                   record, names, types, zone)
+        ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits;
+    END IF;
+    IF written > 0 THEN
+        people := ARRAY(SELECT DISTINCT i.profile_id FROM cdp_data.identifier AS i WHERE i.id = ANY (ARRAY[$4, previous_hub]));
+        PERFORM cdp.materialize_profiles(people);
+    END IF;
+END
+$store$;
+COMMENT ON FUNCTION cdp.store_contribution(text, text, timestamptz, bigint, jsonb) IS
+'Part of cdp.identify: puts the traits of a record in the place of what it said before, unless that is newer, and derives the row of its person.';

@@ -1,17 +1,29 @@
 /*
  * contribution.c
  *		What one record says about the traits of its person, in real time.
+ *
+ * Traits come as JSON, which knows few types.  Those that are declared with
+ * another one (cdp.create_trait) are brought to it; a value that does not fit
+ * is kept as JSON gave it, so that nothing is lost.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/timestamp.h"
 
 #include "cdp.h"
+#include "profile/profile.h"
+#include "profile/profile_host.h"
 #include "source/contribution.h"
+#include "source/typed_value.h"
 #include "statement.h"
+
+PG_FUNCTION_INFO_V1(cdp_profile_of_json);
 
 /* Before anything is written. */
 void
@@ -41,4 +53,115 @@ contribution_store(const SingleRecord *record, Jsonb *traits)
 	if (SPI_execute_plan(plan, arguments, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not store the traits of a record");
 	SPI_finish();
+}
+
+/* A value of one of the types that a trait can have, as JSON has it when it does not fit. */
+static void
+pack_typed(ProfileHost *host, TypedTarget *target, const JsonbValue *scalar, pg_tz *zone, ProfileValue *value)
+{
+	Datum		datum;
+	text	   *string;
+
+	if (target == NULL || scalar->type == jbvNull || !typed_value(target, scalar, zone, &datum))
+	{
+		cdp_profile_pack_scalar(host, scalar, value);
+		return;
+	}
+	switch (target->type)
+	{
+		case BOOLOID:
+			*value = (ProfileValue){PROFILE_BOOLEAN, 1, DatumGetBool(datum) ? "\001" : "\000"};
+			break;
+		case INT8OID:
+			cdp_profile_pack_integer(host, PROFILE_BIGINT, DatumGetInt64(datum), value);
+			break;
+		case FLOAT8OID:
+			cdp_profile_pack_double(host, DatumGetFloat8(datum), value);
+			break;
+		case NUMERICOID:
+			cdp_profile_pack_numeric(host, datum, false, value);
+			break;
+		case TEXTOID:
+			string = DatumGetTextPP(datum);
+			cdp_profile_pack_text(host, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string), value);
+			break;
+		case TIMESTAMPTZOID:
+			cdp_profile_pack_integer(host, PROFILE_TIMESTAMPTZ, DatumGetTimestampTz(datum), value);
+			break;
+		default:
+			cdp_profile_pack_scalar(host, scalar, value);
+			break;
+	}
+}
+
+/*
+ * cdp.profile_of_json(source text, observed_at timestamptz, traits jsonb,
+ *					   record bigint, names text[], types text[], time_zone text)
+ * returns cdp.profile
+ *
+ * What cdp.profile_build gives, with the named traits brought to these types.
+ * Times without a zone are read in the given one.  NULL when an argument is.
+ *
+ * Errors: traits that are no object; types that a trait cannot have.
+ */
+Datum
+cdp_profile_of_json(PG_FUNCTION_ARGS)
+{
+	text	   *source = PG_GETARG_TEXT_PP(0);
+	TimestampTz observed_at = PG_GETARG_TIMESTAMPTZ(1);
+	Jsonb	   *traits = PG_GETARG_JSONB_P(2);
+	pg_tz	   *zone = pg_tzset(text_to_cstring(PG_GETARG_TEXT_PP(6)));
+	ProfileServerHost host;
+	ProfileBuilder builder;
+	uint32_t	origin;
+	JsonbIterator *iterator;
+	JsonbValue	name;
+	JsonbValue	scalar;
+	Datum	   *names;
+	Datum	   *types;
+	int			name_count;
+	int			type_count;
+	TypedTarget *targets;
+
+	contribution_check(traits);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(4), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &name_count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(5), TEXTOID, -1, false, TYPALIGN_INT, &types, NULL, &type_count);
+	if (name_count != type_count)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("names and types must have the same length")));
+	targets = cdp_palloc0_array(TypedTarget, name_count + 1);
+
+	cdp_profile_host_init(&host);
+	profile_builder_init(&builder, &host.host);
+	if (!profile_builder_origin(&builder, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source), PG_GETARG_INT64(3), &origin))
+		cdp_profile_fail(&host);
+	iterator = JsonbIteratorInit(&traits->root);
+	(void) JsonbIteratorNext(&iterator, &scalar, true);
+	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
+	{
+		TypedTarget *target = NULL;
+		ProfileValue value;
+
+		(void) JsonbIteratorNext(&iterator, &scalar, true);
+		for (int i = 0; i < name_count && target == NULL; i++)
+		{
+			text	   *declared = DatumGetTextPP(names[i]);
+
+			if (VARSIZE_ANY_EXHDR(declared) != name.val.string.len ||
+				memcmp(VARDATA_ANY(declared), name.val.string.val, name.val.string.len) != 0)
+				continue;
+			target = &targets[i];
+			if (!OidIsValid(target->type))
+			{
+				Oid			type = DatumGetObjectId(DirectFunctionCall1(regtypein, CStringGetDatum(text_to_cstring(DatumGetTextPP(types[i])))));
+
+				typed_target_init(target, type, -1, CurrentMemoryContext);
+			}
+		}
+		pack_typed(&host.host, target, &scalar, zone, &value);
+		if (!profile_builder_add(&builder, name.val.string.val, name.val.string.len, origin, observed_at, &value))
+			cdp_profile_fail(&host);
+	}
+	PG_RETURN_PROFILE(cdp_profile_from_builder(&builder));
 }
