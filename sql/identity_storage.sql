@@ -212,12 +212,6 @@ BEGIN
     COMMENT ON COLUMN cdp_data.rejected_record.profile_id IS 'profile of the strongest of them that was known, so that erasure finds the row';
     COMMENT ON COLUMN cdp_data.rejected_record.rejected_at IS 'system time';
 
-    CREATE TRIGGER invalidate_settings AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cdp_data.option
-        FOR EACH STATEMENT EXECUTE FUNCTION cdp.invalidate_settings();
-    CREATE TRIGGER invalidate_settings AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cdp_data.namespace
-        FOR EACH STATEMENT EXECUTE FUNCTION cdp.invalidate_settings();
-    CREATE TRIGGER invalidate_settings AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cdp_data.blocked_identifier
-        FOR EACH STATEMENT EXECUTE FUNCTION cdp.invalidate_settings();
 
     -- The usual namespaces and the usual junk; both are the administrator's to change.
     INSERT INTO cdp_data.namespace
@@ -258,18 +252,6 @@ CREATE FUNCTION cdp.create_identity_views() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $views$
 BEGIN
-    -- After a teardown that kept the data, or a restore, the triggers are put back.
-    DECLARE
-        settings_table text;
-    BEGIN
-        FOREACH settings_table IN ARRAY ARRAY['option', 'namespace', 'blocked_identifier'] LOOP
-            IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
-                           WHERE t.tgrelid = pg_catalog.to_regclass(pg_catalog.format('cdp_data.%I', settings_table)) AND t.tgname = 'invalidate_settings') THEN
-                EXECUTE pg_catalog.format('CREATE TRIGGER invalidate_settings AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cdp_data.%I FOR EACH STATEMENT EXECUTE FUNCTION cdp.invalidate_settings()', settings_table);
-            END IF;
-        END LOOP;
-    END;
-
     CREATE OR REPLACE VIEW cdp.namespaces AS
         SELECT n.name AS namespace, n.priority, n.kind, n.normalizer, n.normalizer_version, n.default_region, n.provider_rules, n.pattern,
                n.max_per_profile, n.max_links, n.entity

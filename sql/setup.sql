@@ -147,6 +147,7 @@ BEGIN
         PERFORM cdp.create_source_storage();
     END IF;
 
+    PERFORM cdp.create_storage_triggers();
     PERFORM cdp.create_capture_functions();
     PERFORM cdp.convert_profile_columns('text', 'cdp.profile');
     PERFORM cdp.create_setup_views();
@@ -164,6 +165,51 @@ END
 $setup$;
 COMMENT ON FUNCTION cdp.setup() IS
 'Creates the storage of the platform in schema cdp_data, owned by the caller, and the views in schema cdp; on existing storage, migrates it to this version.  Can be repeated.';
+
+CREATE FUNCTION cdp.create_storage_triggers() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $triggers$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN
+        SELECT v.* FROM (VALUES
+            ('option', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
+            ('namespace', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
+            ('blocked_identifier', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
+            ('source', 'check_source_owner', 'BEFORE INSERT OR UPDATE', 'ROW')
+        ) AS v(relation, name, events, level)
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
+                          WHERE t.tgname = v.name AND t.tgrelid = pg_catalog.to_regclass(pg_catalog.format('cdp_data.%I', v.relation)))
+    LOOP
+        EXECUTE pg_catalog.format('CREATE TRIGGER %1$I %2$s ON cdp_data.%3$I FOR EACH %4$s EXECUTE FUNCTION cdp.%1$I()',
+                                  wanted.name, wanted.events, wanted.relation, wanted.level);
+    END LOOP;
+END
+$triggers$;
+COMMENT ON FUNCTION cdp.create_storage_triggers() IS
+'Part of cdp.setup(): the triggers of the storage whose functions are members of the extension, which cdp.teardown() takes away.';
+
+-- They would keep the extension from being dropped.
+CREATE FUNCTION cdp.drop_storage_triggers() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $triggers$
+DECLARE
+    t record;
+BEGIN
+    FOR t IN
+        SELECT g.tgname, g.tgrelid::regclass AS relation
+        FROM pg_catalog.pg_trigger AS g
+        JOIN pg_catalog.pg_class AS r ON r.oid = g.tgrelid AND r.relnamespace = 'cdp_data'::regnamespace
+        JOIN pg_catalog.pg_proc AS f ON f.oid = g.tgfoid AND f.pronamespace = 'cdp'::regnamespace
+    LOOP
+        EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.relation);
+    END LOOP;
+END
+$triggers$;
+COMMENT ON FUNCTION cdp.drop_storage_triggers() IS 'Part of cdp.teardown(): drops what cdp.create_storage_triggers() made.';
 
 CREATE FUNCTION cdp.create_setup_views() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -195,7 +241,6 @@ CREATE FUNCTION cdp.teardown(keep_data boolean DEFAULT true) RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
-    SET client_min_messages = warning
 AS $teardown$
 DECLARE
     view_name text;
@@ -214,9 +259,7 @@ BEGIN
     END IF;
     IF pg_catalog.to_regclass('cdp_data.storage') IS NOT NULL THEN
         PERFORM cdp.convert_profile_columns('cdp.profile', 'text');
-        DROP TRIGGER IF EXISTS invalidate_settings ON cdp_data.namespace;
-        DROP TRIGGER IF EXISTS invalidate_settings ON cdp_data.option;
-        DROP TRIGGER IF EXISTS invalidate_settings ON cdp_data.blocked_identifier;
+        PERFORM cdp.drop_storage_triggers();
     END IF;
     RETURN 'views dropped, storage kept in schema cdp_data';
 END

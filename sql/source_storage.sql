@@ -29,8 +29,6 @@ BEGIN
         altered_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
         CONSTRAINT source_pkey PRIMARY KEY (name)
     );
-    CREATE TRIGGER check_source_owner BEFORE INSERT OR UPDATE ON cdp_data.source
-        FOR EACH ROW EXECUTE FUNCTION cdp.check_source_owner();
     COMMENT ON TABLE cdp_data.source IS 'the declared sources; see cdp.create_source.  Their texts run under the role in owner';
     COMMENT ON COLUMN cdp_data.source.name IS 'name of the source';
     COMMENT ON COLUMN cdp_data.source.kind IS 'record: rows contribute traits; event: rows contribute events';
