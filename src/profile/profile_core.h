@@ -96,6 +96,9 @@ typedef struct ProfileHost
 	/* Write the shortest decimal of a finite number that reads back the same. */
 	size_t		(*write_double) (double number, char *output);
 
+	/* Count the characters of a text; bytes are counted where this is NULL. */
+	size_t		(*count_characters) (struct ProfileHost *host, const char *input, size_t length);
+
 	/* Set by the core when it fails. */
 	ProfileStatus status;
 	const char *problem;		/* constant words for a DETAIL, without a full stop */

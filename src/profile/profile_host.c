@@ -92,6 +92,12 @@ write_double(double number, char *output)
 	return (size_t) double_to_shortest_decimal_bufn(number, output);
 }
 
+static size_t
+count_characters(ProfileHost *host, const char *input, size_t length)
+{
+	return (size_t) pg_mbstrlen_with_len(input, (int) length);
+}
+
 /*
  * cdp_profile_host_init prepares a host whose errors are raised.
  */
@@ -106,6 +112,7 @@ cdp_profile_host_init(ProfileServerHost *host)
 			.encode_character = encode_character,
 			.receive_text = receive_text,
 			.write_double = write_double,
+			.count_characters = count_characters,
 		},
 	};
 }

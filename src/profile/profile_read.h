@@ -1,0 +1,20 @@
+/*
+ * profile_read.h
+ *		The value that wins for a trait, in the server.
+ */
+#ifndef CDP_PROFILE_READ_H
+#define CDP_PROFILE_READ_H
+
+#include "utils/jsonb.h"
+
+#include "profile/profile.h"
+#include "profile/survivorship.h"
+
+extern bool cdp_profile_pick(ProfileServerHost *host, const Profile *profile, const char *trait,
+							 size_t length, const Survivorship *survivorship,
+							 ProfileValue *value);
+extern text *cdp_profile_value_to_text(ProfileServerHost *host, const ProfileValue *value);
+extern Jsonb *cdp_profile_winners_jsonb(ProfileServerHost *host, const Profile *profile,
+										const Survivorship *survivorship);
+
+#endif							/* CDP_PROFILE_READ_H */
