@@ -205,8 +205,8 @@ BEGIN
         SET search_path = pg_catalog, pg_temp
     AS $body$
     DECLARE
-        source CONSTANT text := TG_ARGV[0];
-        capture text;
+        source_name CONSTANT text := TG_ARGV[0];
+        mode text;
         changed refcursor;
         keys text[];
         state text;
@@ -215,22 +215,23 @@ BEGIN
         IF TG_LEVEL = 'ROW' AND NOT cdp.is_applying() THEN
             RETURN NULL;    -- the trigger for the statement sees the row
         END IF;
-        SELECT s.capture INTO capture FROM cdp_data.source AS s WHERE s.name = source;
-        IF capture IS NULL OR capture = 'pull' THEN
+        SELECT s.capture INTO mode FROM cdp_data.source AS s WHERE s.name = source_name;
+        IF mode IS NULL OR mode = 'pull' THEN
             RETURN NULL;
         END IF;
         IF TG_OP = 'TRUNCATE' THEN
             -- Nothing is withdrawn: the rows may be about to come back.
-            UPDATE cdp_data.source_state AS s SET needs_full = true WHERE s.name = source AND NOT s.needs_full;
+            UPDATE cdp_data.source_state AS s SET needs_full = true WHERE s.name = source_name AND NOT s.needs_full;
             RETURN NULL;
         END IF;
         IF TG_LEVEL = 'ROW' THEN
+            -- Analysed each time: a session may live through changes of the table.
             IF TG_OP = 'INSERT' THEN
-                OPEN changed NO SCROLL FOR SELECT NEW.*;
+                OPEN changed NO SCROLL FOR EXECUTE 'SELECT $1.*' USING NEW;
             ELSIF TG_OP = 'DELETE' THEN
-                OPEN changed NO SCROLL FOR SELECT OLD.*;
+                OPEN changed NO SCROLL FOR EXECUTE 'SELECT $1.*' USING OLD;
             ELSE
-                OPEN changed NO SCROLL FOR SELECT OLD.* UNION ALL SELECT NEW.*;
+                OPEN changed NO SCROLL FOR EXECUTE 'SELECT $1.* UNION ALL SELECT $2.*' USING OLD, NEW;
             END IF;
         ELSIF TG_OP = 'INSERT' THEN
             OPEN changed NO SCROLL FOR SELECT n.* FROM new_rows AS n;
@@ -239,12 +240,12 @@ BEGIN
         ELSE
             OPEN changed NO SCROLL FOR SELECT o.* FROM old_rows AS o UNION ALL SELECT n.* FROM new_rows AS n;
         END IF;
-        IF capture = 'queue' THEN
-            INSERT INTO cdp_data.captured_key (source, record_key) SELECT source, k FROM cdp.changed_keys(source, changed) AS k;
+        IF mode = 'queue' THEN
+            INSERT INTO cdp_data.captured_key (source, record_key) SELECT source_name, k FROM cdp.changed_keys(source_name, changed) AS k;
         ELSE
-            keys := ARRAY(SELECT k FROM cdp.changed_keys(source, changed) AS k);
+            keys := ARRAY(SELECT k FROM cdp.changed_keys(source_name, changed) AS k);
             IF pg_catalog.cardinality(keys) > 0 THEN
-                PERFORM cdp.capture_now(source, keys);
+                PERFORM cdp.capture_now(source_name, keys);
             END IF;
         END IF;
         CLOSE changed;
@@ -256,15 +257,19 @@ BEGIN
         WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
             BEGIN
-                PERFORM cdp.note_failed_capture(source, NULL, state, message);
-                UPDATE cdp_data.source_state AS s SET needs_full = true WHERE s.name = source AND NOT s.needs_full;
+                -- Nothing of schema cdp, which may be gone while the storage was kept.
+                UPDATE cdp_data.source_state AS s SET needs_full = true WHERE s.name = source_name AND NOT s.needs_full;
+                INSERT INTO cdp_data.rejected_record (source, reason, detail, identifiers, rejected_at)
+                SELECT source_name, 'capture_failed', message, pg_catalog.jsonb_build_object('sqlstate', state), pg_catalog.clock_timestamp()
+                WHERE NOT EXISTS (SELECT FROM cdp_data.rejected_record AS r
+                                  WHERE r.source = source_name AND r.record_key IS NULL AND r.reason = 'capture_failed' AND r.detail = message);
             EXCEPTION
                 WHEN transaction_rollback OR operator_intervention OR lock_not_available THEN
                     RAISE;
                 WHEN OTHERS THEN
                     RAISE WARNING USING
-                        MESSAGE = pg_catalog.format('changes of %s were not captured for source "%s" of cdp', TG_RELID::regclass, source),
-                        HINT = pg_catalog.format('CALL cdp.refresh(ARRAY[%L], full => true) reads them.', source);
+                        MESSAGE = pg_catalog.format('changes of %s were not captured for source "%s" of cdp', TG_RELID::regclass, source_name),
+                        HINT = pg_catalog.format('CALL cdp.refresh(ARRAY[%L], full => true) reads them.', source_name);
             END;
             RETURN NULL;
     END

@@ -166,6 +166,8 @@ identify_record(SingleRecord *single)
 		}
 		if (graph->records[record].hub != NO_INDEX && !graph->records[record].is_changed)
 		{
+			if (!is_stored)
+				intake_clear_rejections(graph, single->source);
 			hub = &graph->identifiers[graph->records[record].hub];
 			single->is_current = graph->records[record].row != 0;
 			single->resolved_at = graph->records[record].observed_at;

@@ -118,6 +118,12 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 	argument = PG_GETARG_DATUM(0);
 
 	SPI_connect();
+	changed = read_changed(cursor, context);
+	if (changed->md.enrtuples == 0)
+	{
+		SPI_finish();
+		return (Datum) 0;
+	}
 	if (SPI_execute_with_args("SELECT q.query, q.owner, q.time_zone, q.search_path FROM cdp.changed_query($1) AS q",
 							  1, types, &argument, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the definition of source \"%s\"", source);
@@ -130,7 +136,6 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 	owner.time_zone = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3);
 	owner.search_path = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4);
 	source_owner_find(&owner, source, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
-	changed = read_changed(cursor, context);
 	if (SPI_register_relation(changed) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register the changed rows");
 

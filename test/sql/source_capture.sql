@@ -1,0 +1,223 @@
+-- Capture: what the triggers on the tables of sources notice, and what they never do to the writer.
+
+SET client_min_messages = warning;
+SELECT cdp.setup();
+SET TimeZone = 'UTC';
+SELECT cdp.configure('time_zone', 'UTC');
+
+-- The tables belong to one role, another one writes; neither has rights in the storage.
+CREATE ROLE regress_capture_owner;
+CREATE ROLE regress_capture_writer;
+CREATE SCHEMA live AUTHORIZATION regress_capture_owner;
+GRANT USAGE ON SCHEMA live TO regress_capture_writer;
+SET ROLE regress_capture_owner;
+CREATE TABLE live.contact (id bigint PRIMARY KEY, email text, crm text, country text, changed timestamptz);
+CREATE TABLE live.visit (id bigint, page integer, email text, cookie text, seconds integer, at timestamptz, PRIMARY KEY (id, page));
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON live.contact, live.visit TO regress_capture_writer;
+-- An expression that fails, and one that looks who asks.
+CREATE FUNCTION live.checked(email text) RETURNS text LANGUAGE plpgsql AS
+$$BEGIN
+    IF email LIKE 'bad%' THEN RAISE EXCEPTION 'this e-mail address is bad'; END IF;
+    IF current_user <> 'regress_capture_owner' THEN RAISE EXCEPTION 'called by %', current_user; END IF;
+    RETURN email;
+END$$;
+RESET ROLE;
+
+SELECT cdp.create_source('crm', 'live.contact', record_key => 'id', observed_at => 'changed',
+    identifiers => 'live.checked(email) AS email, crm AS crm_id', traits => 'country', capture => 'immediate', owner => 'regress_capture_owner');
+SELECT cdp.create_source('web', 'live.visit', record_key => 'id, page', occurred_at => 'at', event_name => $$'visit'$$,
+    identifiers => 'email, cookie AS anonymous_id', properties => '60 / seconds AS rate', capture => 'queue', owner => 'regress_capture_owner');
+SELECT tgrelid::regclass AS "table", tgname AS trigger, tgenabled AS enabled FROM pg_trigger WHERE tgfoid = 'cdp_data.capture'::regproc ORDER BY 1, 2;
+-- Nobody else may use the function.
+SELECT has_function_privilege('regress_capture_writer', 'cdp_data.capture()', 'EXECUTE') AS writer_may,
+       has_function_privilege('regress_capture_owner', 'cdp_data.capture()', 'EXECUTE') AS owner_may,
+       (SELECT prosecdef AND proconfig = ARRAY['search_path=pg_catalog, pg_temp'] FROM pg_proc WHERE oid = 'cdp_data.capture'::regproc) AS as_its_owner;
+
+CREATE VIEW person AS SELECT crm_id, email, country, anonymous_id, record_count, event_count FROM cdp.profiles ORDER BY crm_id NULLS LAST, email;
+CREATE VIEW noted AS SELECT source, record_key, count(*) AS times FROM cdp_data.captured_key GROUP BY source, record_key ORDER BY source, record_key COLLATE "C";
+
+-- ---------- immediate ----------
+SET ROLE regress_capture_writer;
+BEGIN;
+INSERT INTO live.contact VALUES (1, 'ann@example.org', 'c1', 'FR', '2024-01-01'), (2, 'bob@example.org', 'c2', 'IT', '2024-01-01');
+RESET ROLE;
+-- in the same transaction
+SELECT * FROM person;
+ROLLBACK;
+SELECT * FROM person;
+SET ROLE regress_capture_writer;
+INSERT INTO live.contact VALUES (1, 'ann@example.org', 'c1', 'FR', '2024-01-01'), (2, 'bob@example.org', 'c2', 'IT', '2024-01-01');
+UPDATE live.contact SET country = 'DE', changed = '2024-01-02' WHERE id = 1;
+RESET ROLE;
+SELECT * FROM person;
+-- COPY; a merge, which takes a row away; its undoing; a change of key; MERGE; ON CONFLICT
+SET ROLE regress_capture_writer;
+COPY live.contact FROM stdin;
+3	ann@example.org	\N	ES	2024-01-03
+4	cat@example.org	c4	PT	2024-01-03
+\.
+RESET ROLE;
+SELECT * FROM person;
+UPDATE live.contact SET email = 'anna@example.org', changed = '2024-01-04' WHERE id = 3;
+SELECT * FROM person;
+UPDATE live.contact SET id = 30 WHERE id = 3;
+SELECT source, record_key FROM cdp_data.contribution ORDER BY 1, 2;
+INSERT INTO live.contact VALUES (4, 'cat@example.org', 'c4', 'NL', '2024-01-05'), (5, 'dan@example.org', 'c5', 'NL', '2024-01-05')
+ON CONFLICT (id) DO UPDATE SET country = EXCLUDED.country, changed = EXCLUDED.changed;
+MERGE INTO live.contact AS c USING (VALUES (5, 'BE'), (6, 'BE')) AS n(id, country) ON n.id = c.id
+    WHEN MATCHED THEN DELETE
+    WHEN NOT MATCHED THEN INSERT VALUES (n.id, 'eve@example.org', 'c6', n.country, '2024-01-06');
+SELECT * FROM person;
+DELETE FROM live.contact WHERE id = 30;
+SELECT * FROM person;
+UPDATE live.contact SET country = 'XX' WHERE false;
+-- The table changes while the session goes on.
+ALTER TABLE live.contact ADD COLUMN note text;
+INSERT INTO live.contact VALUES (7, 'gus@example.org', 'c7', 'SE', '2024-01-07', 'new');
+DELETE FROM live.contact WHERE id = 7;
+-- The time of a row goes back: what is stored is newer.
+UPDATE live.contact SET country = 'XX', changed = '2023-01-01' WHERE id = 1;
+SELECT country FROM person WHERE crm_id = 'c1';
+
+-- ---------- what fails ----------
+-- One row of several; the writer does not notice, and the others are taken in.
+SET ROLE regress_capture_writer;
+INSERT INTO live.contact SELECT i, CASE WHEN i = 17 THEN 'bad@example.org' ELSE 'p' || i || '@example.org' END, 'x' || i, 'FR', '2024-02-01' FROM generate_series(11, 30) AS i;
+RESET ROLE;
+SELECT source, record_key, reason, detail, identifiers FROM cdp.rejected_records;
+SELECT count(*) FROM person WHERE crm_id LIKE 'x%';
+-- Corrected, it is forgotten.
+UPDATE live.contact SET email = 'p17@example.org', changed = '2024-02-02' WHERE id = 17;
+SELECT count(*) AS rejected, (SELECT count(*) FROM person WHERE crm_id = 'x17') AS taken_in FROM cdp.rejected_records;
+-- All rows, and not because of them: they are left to a refresh, which stops the source and says why.
+ALTER FUNCTION live.checked(text) RENAME TO renamed;
+INSERT INTO live.contact VALUES (40, 'fay@example.org', 'c40', 'FR', '2024-03-01'), (41, 'gil@example.org', 'c41', 'FR', '2024-03-01');
+UPDATE live.contact SET country = 'IT' WHERE id = 40;
+SELECT source, record_key, reason, detail FROM cdp.rejected_records;
+SELECT * FROM noted;
+ALTER FUNCTION live.renamed(text) RENAME TO checked;
+-- The next change brings them along.
+UPDATE live.contact SET country = 'BE' WHERE id = 1;
+SELECT * FROM noted;
+SELECT crm_id, country FROM person WHERE crm_id IN ('c40', 'c41');
+DELETE FROM cdp_data.rejected_record;
+-- What the writer has to know reaches it: here a timeout.
+BEGIN;
+SET LOCAL statement_timeout = '100ms';
+CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE sql AS $$ SELECT pg_sleep(10)::text || email $$;
+\set VERBOSITY terse
+INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
+ROLLBACK;
+-- and a serialization failure, which it may repeat
+BEGIN;
+CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE serialization_failure; END $$;
+INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
+ROLLBACK;
+BEGIN;
+CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE lock_not_available; END $$;
+INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
+ROLLBACK;
+\set VERBOSITY default
+-- The expressions can do nothing with the rights of the storage's owner, nor of the writer.
+BEGIN;
+CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN DELETE FROM cdp_data.source; RETURN email; END $$;
+INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
+SELECT detail FROM cdp.rejected_records;
+ROLLBACK;
+BEGIN;
+CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM cdp.block_identifier('email', email); RETURN email; END $$;
+INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
+SELECT count(*) AS failed FROM cdp.rejected_records;
+ROLLBACK;
+-- A role of which the owner of the storage is no member: nothing of it runs.
+SELECT * FROM noted;
+
+-- ---------- queue ----------
+SET ROLE regress_capture_writer;
+INSERT INTO live.visit VALUES (1, 1, 'ann@example.org', 'k1', 10, '2024-01-01'), (1, 2, NULL, 'k1', 10, '2024-01-01');
+INSERT INTO live.visit SELECT 2, p, NULL, 'k2', 5, '2024-01-02' FROM generate_series(1, 3) AS p;
+UPDATE live.visit SET seconds = 20 WHERE id = 1;
+UPDATE live.visit SET page = 9 WHERE id = 2 AND page = 3;
+DELETE FROM live.visit WHERE id = 2 AND page = 1;
+RESET ROLE;
+SELECT * FROM noted;
+-- Nothing is withdrawn by TRUNCATE; the next refresh compares everything.
+UPDATE cdp_data.source_state SET needs_full = false;
+DELETE FROM cdp_data.captured_key;
+TRUNCATE live.visit, live.contact;
+SELECT name, needs_full FROM cdp_data.source_state ORDER BY name;
+SELECT count(*) AS people FROM person;
+UPDATE cdp_data.source_state SET needs_full = false;
+
+-- ---------- partitions ----------
+CREATE TABLE live.click (id bigint NOT NULL, cookie text, at timestamptz NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE live.click_2024 PARTITION OF live.click FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY RANGE (at);
+CREATE TABLE live.click_2024_1 PARTITION OF live.click_2024 FOR VALUES FROM ('2024-01-01') TO ('2024-07-01');
+-- with its columns in another order
+CREATE TABLE live.click_2024_2 (at timestamptz NOT NULL, cookie text, id bigint NOT NULL);
+ALTER TABLE live.click_2024 ATTACH PARTITION live.click_2024_2 FOR VALUES FROM ('2024-07-01') TO ('2025-01-01');
+SELECT cdp.create_source('click', 'live.click', record_key => 'id', occurred_at => 'at', event_name => $$'click'$$, identifiers => 'cookie AS anonymous_id', capture => 'queue');
+INSERT INTO live.click VALUES (1, 'k1', '2024-02-01'), (2, 'k1', '2024-08-01');
+INSERT INTO live.click_2024 VALUES (3, 'k1', '2024-02-01');
+INSERT INTO live.click_2024_1 VALUES (4, 'k1', '2024-02-01');
+INSERT INTO live.click_2024_2 (id, cookie, at) VALUES (5, 'k1', '2024-08-01');
+-- from one partition to the other
+UPDATE live.click SET at = '2024-09-01' WHERE id = 1;
+DELETE FROM live.click_2024_1 WHERE id = 4;
+SELECT * FROM noted;
+DELETE FROM cdp_data.captured_key;
+-- A new one has its triggers after the next look, and a full compare follows.
+CREATE TABLE live.click_2025 PARTITION OF live.click FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+INSERT INTO live.click VALUES (6, 'k1', '2025-02-01');
+INSERT INTO live.click_2025 VALUES (7, 'k1', '2025-02-01');
+SELECT * FROM noted;
+SELECT cdp.verify_capture('click') AS was_missing;
+SELECT cdp.verify_capture('click') AS was_missing;
+INSERT INTO live.click_2025 VALUES (8, 'k1', '2025-02-01');
+SELECT * FROM noted;
+DELETE FROM cdp_data.captured_key;
+-- Triggers that somebody disabled or dropped.
+ALTER TABLE live.click DISABLE TRIGGER cdp_click_insert;
+DROP TRIGGER cdp_click_update ON live.click_2024;
+SELECT cdp.verify_capture('click') AS was_missing;
+SELECT cdp.verify_capture('click') AS was_missing;
+
+-- ---------- declarations ----------
+-- A session that does not fire ordinary triggers is seen as well.
+SET session_replication_role = replica;
+INSERT INTO live.contact VALUES (1, 'ann@example.org', 'c1', 'ES', '2025-01-01');
+RESET session_replication_role;
+SELECT country FROM person WHERE crm_id = 'c1';
+-- From one kind of capture to another and back; the triggers follow.
+SELECT cdp.alter_source('crm', capture => 'pull');
+SELECT count(*) AS triggers FROM pg_trigger WHERE tgrelid = 'live.contact'::regclass;
+INSERT INTO live.contact VALUES (2, 'bob@example.org', 'c2', 'ES', '2025-01-01');
+SELECT * FROM noted;
+SELECT cdp.alter_source('crm', capture => 'queue');
+INSERT INTO live.contact VALUES (3, 'bob@example.org', 'c2', 'ES', '2025-01-01');
+SELECT * FROM noted;
+SELECT cdp.drop_source('crm');
+SELECT count(*) AS triggers FROM pg_trigger WHERE tgrelid = 'live.contact'::regclass;
+SELECT * FROM noted;
+-- Views and such have no triggers for this.
+CREATE VIEW live.seen AS SELECT * FROM live.contact;
+SELECT cdp.create_source('seen', 'live.seen', record_key => 'id', identifiers => 'email', capture => 'queue');
+SELECT count(*) AS sources FROM cdp_data.source WHERE name = 'seen';
+-- A long name.
+SELECT cdp.create_source('a source with a name that is much longer than the name of a trigger can be', 'live.contact', record_key => 'id', identifiers => 'email', capture => 'queue');
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'live.contact'::regclass ORDER BY 1;
+
+-- ---------- without cdp ----------
+-- The storage stays and the extension goes: the writers go on.
+SELECT * FROM cdp.check_identities();
+DROP VIEW person, noted;
+SELECT cdp.teardown(true);
+DROP EXTENSION cdp;
+SELECT tgrelid::regclass AS "table", count(*) AS triggers FROM pg_trigger WHERE tgrelid IN ('live.visit'::regclass, 'live.click'::regclass, 'live.contact'::regclass) GROUP BY 1 ORDER BY 1;
+INSERT INTO live.visit VALUES (5, 1, 'ann@example.org', 'k1', 10, '2024-01-01');
+CREATE EXTENSION cdp;
+SELECT cdp.setup();
+SELECT cdp.teardown(false);
+INSERT INTO live.visit VALUES (6, 1, 'ann@example.org', 'k1', 10, '2024-01-01');
+DROP SCHEMA live CASCADE;
+DROP ROLE regress_capture_owner, regress_capture_writer;
