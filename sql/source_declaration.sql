@@ -152,8 +152,7 @@ BEGIN
     PERFORM cdp.add_columns('cdp_data.event', new_names, new_types);
     INSERT INTO cdp_data.property (name, type)
     SELECT c.name, c.type FROM ROWS FROM (pg_catalog.unnest(new_names), pg_catalog.unnest(new_types)) AS c(name, type);
-    EXECUTE (SELECT pg_catalog.string_agg(pg_catalog.format('COMMENT ON COLUMN cdp_data.event.%I IS %L', c.name, 'property'), '; ')
-             FROM pg_catalog.unnest(new_names) AS c(name));
+    PERFORM cdp.shape_events();
 END
 $register$;
 COMMENT ON FUNCTION cdp.register_source_properties(text, text[], text[]) IS
@@ -262,13 +261,49 @@ BEGIN
     INTO trait_names, trait_types, property_names, property_types
     FROM cdp_data.source_column AS c WHERE c.source = $1;
     IF pg_catalog.to_regprocedure('cdp.declare_trait_columns(text,text[],regtype[])') IS NOT NULL THEN
-    PERFORM cdp.declare_trait_columns($1, COALESCE(trait_names, '{}'), COALESCE(trait_types, '{}')::regtype[]);
+        PERFORM cdp.declare_trait_columns($1, COALESCE(trait_names, '{}'), COALESCE(trait_types, '{}')::regtype[]);
     END IF;
     PERFORM cdp.register_source_properties($1, COALESCE(property_names, '{}'), COALESCE(property_types, '{}'));
+    PERFORM cdp.install_capture($1);
 END
 $store$;
 COMMENT ON FUNCTION cdp.store_source(text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text[], integer[], text[], text[], boolean, boolean) IS
 'Part of cdp.create_source and cdp.alter_source, which checked the declaration: writes it and adds the columns of new traits and properties.';
+
+CREATE FUNCTION cdp.verify_source(source text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cdp_verify_source';
+COMMENT ON FUNCTION cdp.verify_source(text) IS
+'Reads the declaration of a source against its relation as it is now; an error when the relation, a column or a right is missing, or a type has changed.';
+
+CREATE FUNCTION cdp.drop_source(name text, keep_data boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $drop$
+BEGIN
+    PERFORM cdp.require_admin();
+    PERFORM cdp.require_owner();
+    IF keep_data IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'keep_data must not be null';
+    END IF;
+    PERFORM cdp.require_source(name);
+    PERFORM cdp.lock_source(name);
+    PERFORM cdp.remove_capture(name);
+    IF NOT keep_data THEN
+        PERFORM cdp.take_in(name, 'missing', NULL, 'nothing');
+        DELETE FROM cdp_data.contribution_history AS h WHERE h.source = drop_source.name;
+        DELETE FROM cdp_data.rejected_record AS r WHERE r.source = drop_source.name;
+    END IF;
+    DELETE FROM cdp_data.captured_key AS c WHERE c.source = drop_source.name;
+    DELETE FROM cdp_data.source_watermark AS w WHERE w.source = drop_source.name;
+    DELETE FROM cdp_data.source_state AS t WHERE t.name = drop_source.name;
+    DELETE FROM cdp_data.source_column AS c WHERE c.source = drop_source.name;
+    DELETE FROM cdp_data.source AS s WHERE s.name = drop_source.name;
+    DELETE FROM cdp_data.trait_source AS t WHERE t.source = drop_source.name;
+END
+$drop$;
+COMMENT ON FUNCTION cdp.drop_source(text, boolean) IS
+'Forgets a source, and with it everything that it brought in: evidence, traits and events.  With keep_data => true that stays as it is, and a later source of the same name takes it up.  Columns of traits and properties stay.';
 
 -- ---------- statements ----------
 
@@ -529,7 +564,7 @@ BEGIN
     subquery := pg_catalog.format(E'(SELECT %s\nFROM %s', pg_catalog.array_to_string(texts, E',\n'), s.relation);
 
     CASE
-        WHEN selection = 'since' AND since IS NOT NULL AND watermark_type IS NOT NULL THEN
+        WHEN selection IN ('since', 'list') AND since IS NOT NULL AND watermark_type IS NOT NULL THEN
             past := pg_catalog.format('(r.w IS NULL OR r.w OPERATOR(pg_catalog.>=) %s)', CASE watermark_type
                 WHEN 'timestamptz'::regtype THEN pg_catalog.format('(%L::pg_catalog.timestamptz OPERATOR(pg_catalog.-) %L::pg_catalog.interval)', since, COALESCE(s.watermark_overlap, '1 hour'))
                 WHEN 'text'::regtype THEN pg_catalog.format('%L::pg_catalog.text', since)
@@ -544,6 +579,13 @@ BEGIN
             conditions := conditions || 'r.deleted IS NOT TRUE'::text;
         ELSE NULL;
     END CASE;
+    IF selection = 'list' THEN
+        -- Past a watermark also the rows that the filter keeps out, since they may have been let in before.
+        query := pg_catalog.format(E'SELECT %s, %s\nFROM %s%s) AS r(%s)%s', head[1],
+            CASE WHEN s.watermark IS NULL THEN 'NULL::pg_catalog.text' ELSE pg_catalog.format('pg_catalog.jsonb_extract_path_text(pg_catalog.to_jsonb((r.w)::%s))', watermark_type) END,
+            subquery, CASE WHEN past IS NULL THEN E'\nWHERE (' || s.filter || E'\n)' END, pg_catalog.array_to_string(names, ', '), E'\nWHERE ' || past);
+        RETURN;
+    END IF;
 
     query := pg_catalog.format(E'SELECT %s%s%s\nFROM %s%s) AS r(%s)%s',
         head[1] || ' AS record_key', CASE selection WHEN 'missing' THEN '' ELSE pg_catalog.format(', %s AS observed_at, %s AS deleted', head[2], head[3]) END,

@@ -79,8 +79,7 @@ BEGIN
         last_full_at timestamptz,
         last_success_at timestamptz,
         needs_full boolean NOT NULL DEFAULT true,
-        relation_oid oid,
-        relation_filenode oid,
+        files text[],
         last_error text,
         last_sqlstate text,
         last_hint text,
@@ -96,8 +95,7 @@ BEGIN
     COMMENT ON COLUMN cdp_data.source_state.last_full_at IS 'start of the latest full compare that went through';
     COMMENT ON COLUMN cdp_data.source_state.last_success_at IS 'start of the latest refresh that went through';
     COMMENT ON COLUMN cdp_data.source_state.needs_full IS 'the next refresh is a full compare: the source is new or was altered, or its table was replaced or truncated';
-    COMMENT ON COLUMN cdp_data.source_state.relation_oid IS 'table that was read last, to notice a replacement; a hint that a restore invalidates';
-    COMMENT ON COLUMN cdp_data.source_state.relation_filenode IS 'its file, to notice TRUNCATE; a hint likewise';
+    COMMENT ON COLUMN cdp_data.source_state.files IS 'the tables that were read last and their files, to notice a replacement or TRUNCATE';
     COMMENT ON COLUMN cdp_data.source_state.last_error IS 'message of the error that stopped the source';
     COMMENT ON COLUMN cdp_data.source_state.last_sqlstate IS 'its SQLSTATE';
     COMMENT ON COLUMN cdp_data.source_state.last_hint IS 'what to do';
@@ -113,6 +111,7 @@ BEGIN
     COMMENT ON COLUMN cdp_data.source_watermark.source IS 'source';
     COMMENT ON COLUMN cdp_data.source_watermark.value IS 'watermark, as text';
 
+    CREATE SEQUENCE cdp_data.refresh_id;
     CREATE TABLE cdp_data.refresh_log (
         log_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         refresh_id bigint NOT NULL,
@@ -134,14 +133,14 @@ BEGIN
     CREATE INDEX refresh_log_source ON cdp_data.refresh_log (source, log_id);
     COMMENT ON TABLE cdp_data.refresh_log IS 'what each step of each refresh did; holds no values of people';
     COMMENT ON COLUMN cdp_data.refresh_log.log_id IS 'key';
-    COMMENT ON COLUMN cdp_data.refresh_log.refresh_id IS 'log_id of the first step of the same call of cdp.refresh';
-    COMMENT ON COLUMN cdp_data.refresh_log.step IS 'source, captured, identities or profiles';
+    COMMENT ON COLUMN cdp_data.refresh_log.refresh_id IS 'number of the call of cdp.refresh';
+    COMMENT ON COLUMN cdp_data.refresh_log.step IS 'source, identities or profiles';
     COMMENT ON COLUMN cdp_data.refresh_log.source IS 'source that the step read';
-    COMMENT ON COLUMN cdp_data.refresh_log.mode IS 'full or since (rows past the watermark)';
+    COMMENT ON COLUMN cdp_data.refresh_log.mode IS 'full, since (rows past the watermark) or captured';
     COMMENT ON COLUMN cdp_data.refresh_log.started_at IS 'start of the step';
     COMMENT ON COLUMN cdp_data.refresh_log.finished_at IS 'end of the step';
     COMMENT ON COLUMN cdp_data.refresh_log.status IS 'ok, skipped or failed';
-    COMMENT ON COLUMN cdp_data.refresh_log.rows_read IS 'rows read';
+    COMMENT ON COLUMN cdp_data.refresh_log.rows_read IS 'rows read, or what the step worked on';
     COMMENT ON COLUMN cdp_data.refresh_log.records_new IS 'records that were new';
     COMMENT ON COLUMN cdp_data.refresh_log.records_changed IS 'records that changed';
     COMMENT ON COLUMN cdp_data.refresh_log.records_unchanged IS 'records that had not changed';

@@ -47,6 +47,7 @@
 #include "cdp.h"
 #include "identity/settings.h"
 #include "identity/stitch.h"
+#include "source/owner.h"
 
 /* Tables have at most 1,600 columns. */
 #define MAX_LIST_COLUMNS	1500
@@ -121,6 +122,7 @@ typedef struct Declaration
 	char	   *time_zone;
 	char	   *capture;
 	Oid			owner;
+	char	   *owner_name;		/* as stored */
 	char	   *search_path;
 	RangeVar   *range;
 	GraphSettings *settings;
@@ -144,6 +146,7 @@ typedef struct Reading
 
 PG_FUNCTION_INFO_V1(cdp_create_source);
 PG_FUNCTION_INFO_V1(cdp_alter_source);
+PG_FUNCTION_INFO_V1(cdp_verify_source);
 
 /* ---------- errors ---------- */
 
@@ -813,7 +816,6 @@ analyze_declaration(Declaration *declaration)
 	declaration->column_numbers = cdp_palloc_array(Datum, limit);
 	declaration->column_names = cdp_palloc_array(Datum, limit);
 	declaration->column_types = cdp_palloc_array(Datum, limit);
-	declaration->search_path = resolved_search_path();
 
 	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(declaration->owner,
@@ -888,12 +890,15 @@ text_argument(FunctionCallInfo fcinfo, int number)
 	return PG_ARGISNULL(number) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(number));
 }
 
-/* Asks whether the storage is there and the caller may change declarations. */
+/*
+ * Asks whether the storage is there and belongs to the caller: a declaration
+ * may add columns to it.
+ */
 static void
 require_admin(void)
 {
 	SPI_connect();
-	if (SPI_execute("SELECT cdp.require_admin()", false, 0) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT cdp.require_admin(), cdp.require_owner()", false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not check the rights of the caller");
 	SPI_finish();
 }
@@ -937,6 +942,7 @@ cdp_create_source(PG_FUNCTION_ARGS)
 	declaration.time_zone = text_argument(fcinfo, ARG_TIME_ZONE);
 	declaration.capture = PG_ARGISNULL(ARG_CAPTURE) ? pstrdup("pull") : text_argument(fcinfo, ARG_CAPTURE);
 	declaration.owner = PG_ARGISNULL(ARG_OWNER) ? GetUserId() : PG_GETARG_OID(ARG_OWNER);
+	declaration.search_path = resolved_search_path();
 	check_owner(&declaration);
 	analyze_declaration(&declaration);
 	store_declaration(&declaration, !PG_ARGISNULL(ARG_LAST) && PG_GETARG_BOOL(ARG_LAST), true);
@@ -954,7 +960,7 @@ load_declaration(Declaration *declaration)
 
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT s.relation, s.record_key, s.observed_at, s.occurred_at, s.event_name, s.identifiers, s.traits, s.properties,"
-							  " s.profile_id, s.filter, s.deleted, s.watermark, s.watermark_overlap, s.time_zone, s.capture, s.owner"
+							  " s.profile_id, s.filter, s.deleted, s.watermark, s.watermark_overlap, s.time_zone, s.capture, s.owner, s.search_path"
 							  " FROM cdp_data.source AS s WHERE s.name OPERATOR(pg_catalog.=) $1 AND s.relation IS NOT NULL",
 							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the declaration");
@@ -971,7 +977,9 @@ load_declaration(Declaration *declaration)
 	declaration->time_zone = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3 + PART_COUNT);
 	declaration->capture = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4 + PART_COUNT);
 	/* a role that is gone: whoever takes the source over becomes its owner */
-	declaration->owner = get_role_oid(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5 + PART_COUNT), true);
+	declaration->owner_name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5 + PART_COUNT);
+	declaration->owner = get_role_oid(declaration->owner_name, true);
+	declaration->search_path = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6 + PART_COUNT);
 	MemoryContextSwitchTo(spi);
 	SPI_finish();
 }
@@ -1052,8 +1060,68 @@ cdp_alter_source(PG_FUNCTION_ARGS)
 		declaration.owner = PG_GETARG_OID(ARG_OWNER);
 	else if (!OidIsValid(declaration.owner))
 		declaration.owner = GetUserId();
+	declaration.search_path = resolved_search_path();
 	check_owner(&declaration);
 	analyze_declaration(&declaration);
 	store_declaration(&declaration, true, false);
+	PG_RETURN_VOID();
+}
+
+/* The columns as they were declared, against those of today. */
+static void
+compare_columns(const Declaration *declaration)
+{
+	Oid			types[] = {TEXTOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID};
+	Datum		values[4];
+	int			count = declaration->column_count;
+
+	values[0] = CStringGetTextDatum(declaration->name);
+	values[1] = PointerGetDatum(construct_array(declaration->column_kinds, count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[2] = PointerGetDatum(construct_array(declaration->column_numbers, count, INT4OID, 4, true, TYPALIGN_INT));
+	values[3] = PointerGetDatum(construct_array(declaration->column_types, count, TEXTOID, -1, false, TYPALIGN_INT));
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT c.kind, c.name, c.type, n.type FROM cdp_data.source_column AS c"
+							  " JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) AS n(kind, number, type)"
+							  " ON n.kind OPERATOR(pg_catalog.=) c.kind AND n.number OPERATOR(pg_catalog.=) c.number"
+							  " WHERE c.source OPERATOR(pg_catalog.=) $1 AND c.type OPERATOR(pg_catalog.<>) n.type ORDER BY c.kind, c.number",
+							  4, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not compare the columns of source \"%s\"", declaration->name);
+	if (SPI_processed > 0)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	descriptor = SPI_tuptable->tupdesc;
+
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s \"%s\" of source \"%s\" had type %s when it was declared and has type %s now",
+						SPI_getvalue(row, descriptor, 1), SPI_getvalue(row, descriptor, 2), declaration->name,
+						SPI_getvalue(row, descriptor, 3), SPI_getvalue(row, descriptor, 4)),
+				 errhint("Cast it to the former type with cdp.alter_source, or give the column of the table its type back.")));
+	}
+	SPI_finish();
+}
+
+/*
+ * cdp.verify_source(source text)
+ *
+ * Reads a stored declaration against the relation as it is now, with the rights
+ * of the source's owner.
+ *
+ * Errors: NULL or unknown source; an owner that is gone; what no longer fits.
+ */
+Datum
+cdp_verify_source(PG_FUNCTION_ARGS)
+{
+	Declaration declaration = {0};
+	SourceOwner owner = {0};
+
+	declaration.function = "cdp.create_source";
+	if (PG_ARGISNULL(0))
+		refuse_null(&declaration, "source");
+	declaration.name = intake_check_source(PG_GETARG_TEXT_PP(0));
+	load_declaration(&declaration);
+	source_owner_find(&owner, declaration.name, declaration.owner_name);
+	analyze_declaration(&declaration);
+	compare_columns(&declaration);
 	PG_RETURN_VOID();
 }

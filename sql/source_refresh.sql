@@ -1,0 +1,430 @@
+-- source: cdp.refresh and its steps.
+--
+-- The procedure is C and commits between the steps, which are functions here.
+-- Everything that is said while they run, and everything in cdp_data.refresh_log,
+-- is numbers and names, never the values of people.
+
+CREATE PROCEDURE cdp.refresh(
+    sources text[] DEFAULT NULL, full_compare boolean DEFAULT false, allow_deletes boolean DEFAULT false, on_error text DEFAULT 'error')
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cdp_refresh';
+COMMENT ON PROCEDURE cdp.refresh(text[], boolean, boolean, text) IS
+'Brings everything up to date: reads what is new in the sources (NULL: all), re-evaluates queued identities, and derives the profiles.  full_compare reads the sources whole and notices deleted rows; a source that would lose more than 20 % of its records is stopped unless allow_deletes.  When sources failed, the others are done and an error names them (on_error => ''report'': a warning).  Outside of a transaction block it commits step by step.';
+
+CREATE FUNCTION cdp.source_keys(source text, since text DEFAULT NULL, OUT record_key text, OUT watermark text)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000
+    AS 'MODULE_PATHNAME', 'cdp_source_keys';
+COMMENT ON FUNCTION cdp.source_keys(text, text) IS
+'Part of cdp.refresh: the keys of the rows of a source, past a watermark or all of them, read under the role of its owner.';
+
+-- ---------- the whole refresh ----------
+
+CREATE FUNCTION cdp.start_refresh(sources text[], full_compare boolean, allow_deletes boolean, on_error text, OUT refresh_id bigint, OUT names text[])
+    RETURNS record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $start$
+DECLARE
+    name text;
+BEGIN
+    PERFORM cdp.require_storage();
+    IF full_compare IS NULL OR allow_deletes IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'full_compare and allow_deletes of cdp.refresh must not be null';
+    END IF;
+    IF on_error IS NULL OR on_error NOT IN ('error', 'report') THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = pg_catalog.format('invalid on_error "%s"', on_error),
+            HINT = 'The values are error and report.';
+    END IF;
+    IF NOT pg_catalog.has_table_privilege('cdp_data.source_state', 'UPDATE') THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = 'permission denied to refresh',
+            HINT = pg_catalog.format('The owner of the storage runs SELECT cdp.grant_access(%L, ''writer'').', pg_catalog.quote_ident(current_user));
+    END IF;
+    FOREACH name IN ARRAY COALESCE(sources, '{}') LOOP
+        PERFORM cdp.require_source(name);
+    END LOOP;
+    -- Always in this order, so that two refreshes in transaction blocks do not wait for each other.
+    SELECT COALESCE(pg_catalog.array_agg(s.name ORDER BY s.name), '{}') INTO names
+    FROM cdp_data.source AS s WHERE s.relation IS NOT NULL AND (sources IS NULL OR s.name = ANY (sources));
+    refresh_id := pg_catalog.nextval('cdp_data.refresh_id');
+END
+$start$;
+COMMENT ON FUNCTION cdp.start_refresh(text[], boolean, boolean, text) IS
+'Part of cdp.refresh: checks its arguments and finds the sources.';
+
+CREATE FUNCTION cdp.refresh_step(refresh_id bigint, is_atomic boolean, step text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $step$
+DECLARE
+    started CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    done bigint;
+BEGIN
+    IF step = 'identities' THEN
+        done := cdp.refresh_identities();
+        IF done > 0 THEN
+            RAISE NOTICE USING MESSAGE = pg_catalog.format('identities: %s queued identifiers evaluated again in %s', done, cdp.elapsed(started));
+        END IF;
+    ELSE
+        done := cdp.materialize_profiles(NULL);
+        RAISE NOTICE USING MESSAGE = pg_catalog.format('profiles: %s derived in %s', done, cdp.elapsed(started));
+    END IF;
+    INSERT INTO cdp_data.refresh_log (refresh_id, step, started_at, finished_at, status, rows_read)
+    VALUES ($1, $3, started, pg_catalog.clock_timestamp(), 'ok', done);
+END
+$step$;
+COMMENT ON FUNCTION cdp.refresh_step(bigint, boolean, text) IS
+'Part of cdp.refresh: a step that is not about one source, identities or profiles.';
+
+CREATE FUNCTION cdp.elapsed(since timestamptz) RETURNS text
+    LANGUAGE sql VOLATILE PARALLEL SAFE
+    RETURN pg_catalog.round((EXTRACT(epoch FROM (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) since)))::numeric, 1)::text OPERATOR(pg_catalog.||) ' s';
+COMMENT ON FUNCTION cdp.elapsed(timestamptz) IS 'The time since then, for progress lines.';
+
+CREATE FUNCTION cdp.finish_refresh(refresh_id bigint, is_atomic boolean) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $finish$
+DECLARE
+    failed text;
+    reasons text;
+BEGIN
+    SELECT pg_catalog.string_agg(pg_catalog.format('"%s"', l.source), ', ' ORDER BY l.source),
+           pg_catalog.string_agg(pg_catalog.format('%s: %s', l.source, l.message), E'\n' ORDER BY l.source)
+    INTO failed, reasons
+    FROM cdp_data.refresh_log AS l WHERE l.refresh_id = finish_refresh.refresh_id AND l.status = 'failed';
+    IF failed IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'external_routine_exception',
+            MESSAGE = pg_catalog.format('refresh failed for %s', failed),
+            DETAIL = reasons,
+            HINT = CASE WHEN is_atomic THEN 'The transaction is rolled back; with on_error => ''report'' the other sources are kept.  '
+                        ELSE 'Everything else is done and committed.  ' END || 'The view cdp.sources says what to do.';
+    END IF;
+END
+$finish$;
+COMMENT ON FUNCTION cdp.finish_refresh(bigint, boolean) IS
+'Part of cdp.refresh: raises an error that names the sources that failed.';
+
+-- ---------- one source ----------
+
+CREATE FUNCTION cdp.relation_files(relation regclass) RETURNS text[]
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT pg_catalog.array_agg(pg_catalog.format('%s/%s', c.oid, pg_catalog.pg_relation_filenode(c.oid::regclass)) ORDER BY c.oid)
+    FROM (SELECT t.relid::oid AS relid FROM pg_catalog.pg_partition_tree(relation) AS t WHERE t.isleaf
+          UNION SELECT relation::oid) AS r
+    JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) r.relid
+    WHERE c.relkind = ANY (ARRAY['r', 'm']::"char"[]);
+END;
+COMMENT ON FUNCTION cdp.relation_files(regclass) IS
+'Part of cdp.refresh: the tables behind a relation and their files, which change when a table is replaced or truncated; NULL for views and foreign tables.';
+
+CREATE FUNCTION cdp.note_failed_row(source text, record_key text, state text, message text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $note$
+BEGIN
+    DELETE FROM cdp_data.rejected_record AS r WHERE r.source = $1 AND r.record_key = $2;
+    INSERT INTO cdp_data.rejected_record (source, record_key, reason, detail, identifiers, rejected_at)
+    VALUES ($1, $2, 'failed_expression', pg_catalog.format('%s (%s)', $4, $3), '[]', pg_catalog.clock_timestamp());
+END
+$note$;
+COMMENT ON FUNCTION cdp.note_failed_row(text, text, text, text) IS
+'Part of cdp.refresh: notes a row of which an expression fails in cdp.rejected_records.';
+
+-- Halves what fails until the failing row is alone.
+CREATE FUNCTION cdp.take_in_halves(source text, keys text[], failed_before bigint, OUT counts bigint[], OUT failed bigint)
+    RETURNS record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $halves$
+DECLARE
+    size CONSTANT integer := pg_catalog.cardinality(keys);
+    part record;
+    state text;
+    message text;
+BEGIN
+    failed := failed_before;
+    BEGIN
+        SELECT ARRAY[t.rows_read, t.records_new, t.records_changed, t.records_unchanged, t.retracted, t.rejected] INTO counts
+        FROM cdp.take_in(source, 'keys', keys) AS t;
+        RETURN;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+        IF NOT cdp.is_about_rows(state) THEN
+            RAISE;
+        END IF;
+    END;
+    counts := ARRAY[0, 0, 0, 0, 0, 0];
+    IF size <= 1 THEN
+        failed := failed + 1;
+        IF failed > 1000 THEN
+            RAISE data_exception USING
+                MESSAGE = pg_catalog.format('expressions of source "%s" fail for more than 1000 rows', source),
+                HINT = 'See cdp.rejected_records after a refresh of fewer rows, or mend the expressions with cdp.alter_source.';
+        END IF;
+        PERFORM cdp.note_failed_row(source, keys[1], state, message);
+        counts[1] := 1;
+        counts[6] := 1;
+        RETURN;
+    END IF;
+    FOR i IN 0 .. 1 LOOP
+        part := cdp.take_in_halves(source, CASE i WHEN 0 THEN keys[: size / 2] ELSE keys[size / 2 + 1 :] END, failed);
+        failed := part.failed;
+        counts := cdp.add_counts(counts, part.counts);
+    END LOOP;
+END
+$halves$;
+COMMENT ON FUNCTION cdp.take_in_halves(text, text[], bigint) IS
+'Part of cdp.refresh: takes in the rows with these keys; where that fails, half of them, and so on.  A row that fails alone is noted in cdp.rejected_records; more than 1000 of them are an error.';
+
+CREATE FUNCTION cdp.take_in_rows(source text, selection text, since text) RETURNS bigint[]
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $rows$
+DECLARE
+    counts bigint[];
+    part record;
+    state text;
+    all_keys text[];
+    size integer;
+    failed bigint := 0;
+    total bigint[] := ARRAY[0, 0, 0, 0, 0, 0];
+BEGIN
+    BEGIN
+        SELECT ARRAY[t.rows_read, t.records_new, t.records_changed, t.records_unchanged, t.retracted, t.rejected] INTO counts
+        FROM cdp.take_in(source, selection, NULL, since) AS t;
+        RETURN counts;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE;
+        IF NOT cdp.is_about_rows(state) THEN
+            RAISE;
+        END IF;
+    END;
+    RAISE NOTICE USING MESSAGE = pg_catalog.format('source "%s": an expression fails for some row, reading by key', source);
+    SELECT pg_catalog.array_agg(DISTINCT k.record_key) INTO all_keys FROM cdp.source_keys(source, since) AS k WHERE k.record_key IS NOT NULL;
+    size := GREATEST(1000, pg_catalog.cardinality(all_keys) / 50);
+    FOR first IN 1 .. COALESCE(pg_catalog.cardinality(all_keys), 0) BY size LOOP
+        part := cdp.take_in_halves(source, all_keys[first : first + size - 1], failed);
+        failed := part.failed;
+        total := cdp.add_counts(total, part.counts);
+    END LOOP;
+    PERFORM cdp.keep_watermark(source, (SELECT pg_catalog.array_agg(DISTINCT k.watermark) FROM cdp.source_keys(source, since) AS k WHERE k.watermark IS NOT NULL));
+    RETURN total;
+END
+$rows$;
+COMMENT ON FUNCTION cdp.take_in_rows(text, text, text) IS
+'Part of cdp.refresh: takes in all rows or those past a watermark; when an expression fails for some row, the others all the same.  Returns rows read, new, changed, unchanged, retracted and rejected.';
+
+CREATE FUNCTION cdp.keep_watermark(source text, more text[] DEFAULT '{}') RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $keep$
+DECLARE
+    watermark_type text;
+    greatest_value text;
+BEGIN
+    SELECT c.type INTO watermark_type FROM cdp_data.source_column AS c WHERE c.source = keep_watermark.source AND c.kind = 'watermark';
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    -- A time that lies ahead must not hide what comes later.
+    EXECUTE pg_catalog.format(
+        'SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM (SELECT w.value FROM cdp_data.source_watermark AS w WHERE w.source = $1 UNION ALL SELECT m FROM pg_catalog.unnest($2) AS m) AS v(value)',
+        CASE watermark_type::regtype
+            WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(v.value::timestamptz) FILTER (WHERE pg_catalog.isfinite(v.value::timestamptz)), pg_catalog.now())'
+            ELSE pg_catalog.format('pg_catalog.max(v.value::%s)', watermark_type::regtype) END)
+    INTO greatest_value USING source, more;
+    DELETE FROM cdp_data.source_watermark AS w WHERE w.source = keep_watermark.source AND w.value IS DISTINCT FROM greatest_value;
+    IF greatest_value IS NOT NULL AND NOT EXISTS (SELECT FROM cdp_data.source_watermark AS w WHERE w.source = keep_watermark.source) THEN
+        INSERT INTO cdp_data.source_watermark (source, value) VALUES (source, greatest_value);
+    END IF;
+END
+$keep$;
+COMMENT ON FUNCTION cdp.keep_watermark(text, text[]) IS
+'Part of cdp.refresh: keeps the greatest of the watermarks that were read.';
+
+CREATE FUNCTION cdp.pull_source(source text, full_compare boolean, allow_deletes boolean, OUT mode text, OUT counts bigint[])
+    RETURNS record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $pull$
+DECLARE
+    s record;
+    state record;
+    files text[];
+    stored bigint;
+    reason text;
+    missing record;
+    part text[];
+    remaining text[];
+BEGIN
+    -- Reads the declaration anew against the relation as it is now: dropped and retyped columns show here.
+    PERFORM cdp.verify_source(source);
+    SELECT t.* INTO STRICT s FROM cdp_data.source AS t WHERE t.name = pull_source.source;
+    SELECT t.* INTO STRICT state FROM cdp_data.source_state AS t WHERE t.name = pull_source.source;
+    files := cdp.relation_files(s.relation::regclass);
+    reason := CASE
+        WHEN full_compare THEN 'asked for'
+        WHEN state.last_full_at IS NULL THEN 'first time'
+        WHEN cdp.verify_capture(source) THEN 'triggers were missing and are back'
+        WHEN state.needs_full THEN 'declared anew or truncated'
+        WHEN NOT COALESCE(state.files, '{}') <@ COALESCE(files, '{}') THEN 'table was replaced or truncated'
+        WHEN s.capture = 'pull' AND s.watermark IS NULL THEN 'no watermark' END;
+    mode := CASE WHEN reason IS NOT NULL THEN 'full' WHEN s.watermark IS NOT NULL THEN 'since' ELSE 'captured' END;
+    counts := ARRAY[0, 0, 0, 0, 0, 0];
+
+    IF mode = 'full' THEN
+        RAISE NOTICE USING MESSAGE = pg_catalog.format('source "%s": reading all of it (%s)', source, reason);
+        -- What was noted before is seen by the statements that follow.
+        DELETE FROM cdp_data.captured_key AS c WHERE c.source = pull_source.source;
+        DELETE FROM cdp_data.source_watermark AS w WHERE w.source = pull_source.source;
+        counts := cdp.take_in_rows(source, 'all', NULL);
+        IF state.last_full_at IS NOT NULL OR state.needs_full THEN
+            IF s.kind = 'event' THEN
+                SELECT pg_catalog.count(*) INTO stored FROM cdp_data.event AS e WHERE e.source = pull_source.source;
+            ELSE
+                SELECT pg_catalog.count(*) INTO stored FROM cdp_data.contribution AS c WHERE c.source = pull_source.source;
+            END IF;
+            SELECT t.* INTO missing
+            FROM cdp.take_in(source, 'missing', NULL, NULL, CASE WHEN allow_deletes THEN NULL ELSE pg_catalog.floor((stored - counts[2]) * 0.2)::bigint END) AS t;
+            counts[5] := counts[5] + missing.retracted;
+        END IF;
+    ELSE
+        LOOP
+            WITH taken AS (
+                DELETE FROM cdp_data.captured_key AS c
+                WHERE c.captured_id = ANY (ARRAY(SELECT q.captured_id FROM cdp_data.captured_key AS q WHERE q.source = pull_source.source
+                                                 ORDER BY q.captured_id LIMIT 50000 FOR UPDATE SKIP LOCKED))
+                RETURNING c.record_key)
+            SELECT pg_catalog.array_agg(DISTINCT t.record_key) INTO part FROM taken AS t;
+            EXIT WHEN part IS NULL;
+            counts := cdp.add_counts(counts, (cdp.take_in_halves(source, part, 0)).counts);
+        END LOOP;
+        IF mode = 'since' THEN
+            counts := cdp.add_counts(counts, cdp.take_in_rows(source, 'since', (
+                SELECT w.value FROM cdp_data.source_watermark AS w WHERE w.source = pull_source.source LIMIT 1)));
+        END IF;
+    END IF;
+    PERFORM cdp.keep_watermark(source);
+    UPDATE cdp_data.source_state AS t
+    SET files = pull_source_files.files, needs_full = t.needs_full AND mode <> 'full',
+        last_full_at = CASE mode WHEN 'full' THEN pg_catalog.now() ELSE t.last_full_at END
+    FROM (SELECT files) AS pull_source_files(files)
+    WHERE t.name = pull_source.source;
+END
+$pull$;
+COMMENT ON FUNCTION cdp.pull_source(text, boolean, boolean) IS
+'Part of cdp.refresh: reads a source, whole or what is new in it.  Returns the mode and the rows read, new, changed, unchanged, retracted and rejected.';
+
+CREATE FUNCTION cdp.add_counts(a bigint[], b bigint[]) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT pg_catalog.array_agg(x.a OPERATOR(pg_catalog.+) x.b ORDER BY x.place)
+    FROM ROWS FROM (pg_catalog.unnest(a), pg_catalog.unnest(b)) WITH ORDINALITY AS x(a, b, place);
+END;
+COMMENT ON FUNCTION cdp.add_counts(bigint[], bigint[]) IS 'Adds two lists of counts place by place.';
+
+CREATE FUNCTION cdp.refresh_source(refresh_id bigint, is_atomic boolean, source text, full_compare boolean, allow_deletes boolean) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $refresh$
+DECLARE
+    started CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    pulled record;
+    state text;
+    message text;
+    hint text;
+BEGIN
+    PERFORM cdp.lock_source(source);
+    IF NOT EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = refresh_source.source) THEN
+        INSERT INTO cdp_data.refresh_log (refresh_id, step, source, started_at, finished_at, status, message)
+        VALUES ($1, 'source', $3, started, pg_catalog.clock_timestamp(), 'skipped', 'dropped meanwhile');
+        RETURN;
+    END IF;
+    BEGIN
+        pulled := cdp.pull_source(source, full_compare, allow_deletes);
+        UPDATE cdp_data.source_state AS t
+        SET status = 'ok', rows_read = t.rows_read + pulled.counts[1], rejected = pulled.counts[6], last_refresh_at = started, last_success_at = started,
+            last_error = NULL, last_sqlstate = NULL, last_hint = NULL, failed_since = NULL
+        WHERE t.name = refresh_source.source;
+        INSERT INTO cdp_data.refresh_log (refresh_id, step, source, mode, started_at, finished_at, status,
+                                          rows_read, records_new, records_changed, records_unchanged, retracted, rejected)
+        VALUES ($1, 'source', $3, pulled.mode, started, pg_catalog.clock_timestamp(), 'ok',
+                pulled.counts[1], pulled.counts[2], pulled.counts[3], pulled.counts[4], pulled.counts[5], pulled.counts[6]);
+        RAISE NOTICE USING MESSAGE = pg_catalog.format('source "%s": %s rows read, %s new, %s changed, %s gone, %s rejected in %s',
+            source, pulled.counts[1], pulled.counts[2], pulled.counts[3], pulled.counts[5], pulled.counts[6], cdp.elapsed(started));
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+        -- These are for the caller to repeat, who has the whole transaction in hand.
+        IF is_atomic AND state LIKE '40%' THEN
+            RAISE;
+        END IF;
+        -- Messages about values quote them.
+        IF state LIKE '22%' AND hint = '' OR state LIKE '23%' THEN
+            message := pg_catalog.format('an expression fails (SQLSTATE %s)', state);
+        END IF;
+        hint := COALESCE(NULLIF(hint, ''), CASE
+            WHEN state IN ('42703', '42883', '42804', '42P18') THEN 'A column of the table was dropped or has another type: bring it back, or mend the declaration with cdp.alter_source.'
+            WHEN state IN ('42P01', '3F000') THEN 'When the table is back, the next refresh goes on.'
+            WHEN state = '42501' THEN 'Grant what is missing to the owner of the source, or give the source to another role with cdp.alter_source.'
+            WHEN state LIKE '08%' OR state LIKE 'HV%' THEN 'The next refresh tries again.'
+            WHEN state LIKE '40%' OR state = '55P03' THEN 'The next refresh tries again.'
+            ELSE 'Mend the cause, then refresh again.' END);
+        UPDATE cdp_data.source_state AS t
+        SET status = 'stopped', last_refresh_at = started, last_error = message, last_sqlstate = state, last_hint = hint,
+            failed_since = COALESCE(t.failed_since, started)
+        WHERE t.name = refresh_source.source;
+        INSERT INTO cdp_data.refresh_log (refresh_id, step, source, started_at, finished_at, status, sqlstate, message)
+        VALUES ($1, 'source', $3, started, pg_catalog.clock_timestamp(), 'failed', state, message);
+        RAISE WARNING USING MESSAGE = pg_catalog.format('source "%s" is stopped: %s', source, message), HINT = hint;
+    END;
+END
+$refresh$;
+COMMENT ON FUNCTION cdp.refresh_source(bigint, boolean, text, boolean, boolean) IS
+'Part of cdp.refresh: reads one source and notes how it went.  When it fails, nothing of it is changed.';
+
+-- ---------- replay ----------
+
+CREATE FUNCTION cdp.replay_rejected(source text DEFAULT NULL, record_keys text[] DEFAULT NULL, OUT rows_read bigint, OUT accepted bigint, OUT rejected bigint)
+    RETURNS record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $replay$
+DECLARE
+    name text;
+    keys text[];
+    part record;
+    failed bigint;
+BEGIN
+    rows_read := 0;
+    rejected := 0;
+    IF source IS NOT NULL THEN
+        PERFORM cdp.require_source(source);
+    ELSE
+        PERFORM cdp.require_storage();
+    END IF;
+    FOR name IN SELECT s.name FROM cdp_data.source AS s WHERE s.relation IS NOT NULL AND (replay_rejected.source IS NULL OR s.name = replay_rejected.source) ORDER BY s.name LOOP
+        PERFORM cdp.lock_source(name);
+        SELECT pg_catalog.array_agg(DISTINCT r.record_key) INTO keys
+        FROM cdp_data.rejected_record AS r
+        WHERE r.source = name AND r.record_key IS NOT NULL AND (replay_rejected.record_keys IS NULL OR r.record_key = ANY (replay_rejected.record_keys));
+        CONTINUE WHEN keys IS NULL;
+        -- Those that fail again are noted again.
+        DELETE FROM cdp_data.rejected_record AS r WHERE r.source = name AND r.record_key = ANY (keys);
+        failed := 0;
+        FOR first IN 1 .. pg_catalog.cardinality(keys) BY 10000 LOOP
+            part := cdp.take_in_halves(name, keys[first : first + 9999], failed);
+            failed := part.failed;
+            rows_read := rows_read + part.counts[1];
+        END LOOP;
+        rejected := rejected + (SELECT pg_catalog.count(*) FROM cdp_data.rejected_record AS r WHERE r.source = name AND r.record_key = ANY (keys));
+    END LOOP;
+    accepted := rows_read - rejected;
+END
+$replay$;
+COMMENT ON FUNCTION cdp.replay_rejected(text, text[]) IS
+'Reads rejected rows of a source (NULL: of all) again, all or those with the given keys, as they are in their tables now.  Rows that are taken in, or are gone, leave cdp.rejected_records.';
