@@ -207,8 +207,8 @@ BEGIN
     RAISE NOTICE USING MESSAGE = pg_catalog.format('source "%s": an expression fails for some row, reading by key', source);
     SELECT pg_catalog.array_agg(DISTINCT k.record_key) INTO all_keys FROM cdp.source_keys(source, since) AS k WHERE k.record_key IS NOT NULL;
     size := GREATEST(1000, pg_catalog.cardinality(all_keys) / 50);
-    FOR first IN 1 .. COALESCE(pg_catalog.cardinality(all_keys), 0) BY size LOOP
-        part := cdp.take_in_halves(source, all_keys[first : first + size - 1], failed);
+    FOR start_at IN 1 .. COALESCE(pg_catalog.cardinality(all_keys), 0) BY size LOOP
+        part := cdp.take_in_halves(source, all_keys[start_at : start_at + size - 1], failed);
         failed := part.failed;
         total := cdp.add_counts(total, part.counts);
     END LOOP;
@@ -257,6 +257,7 @@ DECLARE
     state record;
     files text[];
     stored bigint;
+    had_data boolean;
     reason text;
     missing record;
     part text[];
@@ -282,8 +283,11 @@ BEGIN
         -- What was noted before is seen by the statements that follow.
         DELETE FROM cdp_data.captured_key AS c WHERE c.source = pull_source.source;
         DELETE FROM cdp_data.source_watermark AS w WHERE w.source = pull_source.source;
+        had_data := EXISTS (SELECT FROM cdp_data.record AS r WHERE r.source = pull_source.source)
+                    OR EXISTS (SELECT FROM cdp_data.contribution AS c WHERE c.source = pull_source.source)
+                    OR EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = pull_source.source);
         counts := cdp.take_in_rows(source, 'all', NULL);
-        IF state.last_full_at IS NOT NULL OR state.needs_full THEN
+        IF had_data THEN
             IF s.kind = 'event' THEN
                 SELECT pg_catalog.count(*) INTO stored FROM cdp_data.event AS e WHERE e.source = pull_source.source;
             ELSE
@@ -416,8 +420,8 @@ BEGIN
         -- Those that fail again are noted again.
         DELETE FROM cdp_data.rejected_record AS r WHERE r.source = name AND r.record_key = ANY (keys);
         failed := 0;
-        FOR first IN 1 .. pg_catalog.cardinality(keys) BY 10000 LOOP
-            part := cdp.take_in_halves(name, keys[first : first + 9999], failed);
+        FOR start_at IN 1 .. pg_catalog.cardinality(keys) BY 10000 LOOP
+            part := cdp.take_in_halves(name, keys[start_at : start_at + 9999], failed);
             failed := part.failed;
             rows_read := rows_read + part.counts[1];
         END LOOP;

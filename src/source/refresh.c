@@ -196,7 +196,7 @@ cdp_source_keys(PG_FUNCTION_ARGS)
 	MemoryContext spi;
 	SourceOwner owner = {0};
 	const char *source;
-	char	   *text;
+	char	   *sql;
 	char	   *role;
 	CdpQuery   *query;
 	KeyList		list;
@@ -217,7 +217,7 @@ cdp_source_keys(PG_FUNCTION_ARGS)
 		SPI_processed != 1)
 		elog(ERROR, "could not read the definition of source \"%s\"", source);
 	spi = MemoryContextSwitchTo(context);
-	text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	sql = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	role = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
 	owner.time_zone = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3);
 	owner.search_path = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4);
@@ -228,7 +228,7 @@ cdp_source_keys(PG_FUNCTION_ARGS)
 	list.descriptor = result_info->setDesc;
 	source_owner_find(&owner, source, role);
 	source_owner_enter(&owner);
-	query = cdp_query_prepare(text, "cdp.create_source");
+	query = cdp_query_prepare(sql, "cdp.create_source");
 	if (cdp_query_descriptor(query)->natts != list.descriptor->natts)
 		elog(ERROR, "the list of keys of source \"%s\" has other columns", source);
 	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, keep_key, &list);
