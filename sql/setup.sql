@@ -232,7 +232,7 @@ CREATE FUNCTION cdp.view_names() RETURNS SETOF name
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT v.name::name FROM (VALUES ('options'), ('blocked_identifiers'), ('labels'), ('namespaces'), ('identifiers'), ('identity_changes'), ('rejected_records'),
-        ('sources'), ('refresh_log'),
+        ('sources'), ('refresh_log'), ('health'),
         ('profiles'), ('profile_values'), ('events'), ('traits')) AS v(name);
 END;
 COMMENT ON FUNCTION cdp.view_names() IS 'The views that cdp.setup() creates in schema cdp.';
@@ -328,7 +328,8 @@ CREATE FUNCTION cdp.grant_access(role regrole, access text) RETURNS void
 AS $grant$
 DECLARE
     view_name text;
-    settings CONSTANT text := 'cdp_data.storage, cdp_data.namespace, cdp_data.option, cdp_data.blocked_identifier, cdp_data.label';
+    settings CONSTANT text := 'cdp_data.storage, cdp_data.namespace, cdp_data.option, cdp_data.blocked_identifier, cdp_data.label, '
+        'cdp_data.source, cdp_data.source_column, cdp_data.property, cdp_data.trait, cdp_data.trait_source';
 BEGIN
     IF role IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be null';

@@ -3,6 +3,83 @@
 -- A source's texts run under the role that owns it (cdp.take_in); everything
 -- else here runs with the caller's rights.
 
+-- ---------- health ----------
+
+CREATE FUNCTION cdp.source_health(OUT "check" text, OUT severity text, OUT detail text, OUT hint text, OUT since timestamptz)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $health$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH s AS (
+        SELECT d.name, d.watermark, d.capture, d.owner, t.*, d.created_at,
+               (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = d.owner) AS owner_id,
+               (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'cdp_data') AS storage_owner
+        FROM cdp_data.source AS d
+        LEFT JOIN (SELECT t.name AS state_name, t.status, t.rejected, t.last_success_at, t.last_full_at, t.needs_full, t.last_error, t.last_hint, t.failed_since
+                   FROM cdp_data.source_state AS t) AS t ON t.state_name = d.name
+        WHERE d.relation IS NOT NULL
+    )
+    SELECT 'source stopped', 'error', pg_catalog.format('source "%s": %s', s.name, s.last_error), s.last_hint, s.failed_since
+    FROM s WHERE s.status = 'stopped'
+    UNION ALL
+    SELECT 'source never read', 'warning', pg_catalog.format('source "%s" was declared and not read yet', s.name),
+           pg_catalog.format('CALL cdp.refresh(ARRAY[%L]);', s.name), s.created_at
+    FROM s WHERE s.status = 'new'
+    UNION ALL
+    SELECT 'source is old', 'warning', pg_catalog.format('source "%s" was last read %s ago', s.name, pg_catalog.date_trunc('minute', pg_catalog.now() - s.last_success_at)),
+           'Let a scheduler call cdp.refresh(), and see whether it still does.', s.last_success_at
+    FROM s WHERE s.status <> 'stopped' AND s.last_success_at < pg_catalog.now() - '26 hours'::interval
+    UNION ALL
+    SELECT 'full compare is due', 'warning', pg_catalog.format('source "%s" is read by its watermark alone since %s: rows that were deleted, or committed later than the overlap, are not seen', s.name, s.last_full_at::date),
+           pg_catalog.format('CALL cdp.refresh(ARRAY[%L], full_compare => true), once a week for example.', s.name), s.last_full_at
+    FROM s WHERE s.watermark IS NOT NULL AND s.capture = 'pull' AND s.last_full_at < pg_catalog.now() - '8 days'::interval
+    UNION ALL
+    SELECT 'source owner', 'error', pg_catalog.format('source "%s" belongs to role "%s", which %s', s.name, s.owner,
+               CASE WHEN s.owner_id IS NULL THEN 'does not exist' ELSE 'the owner of the storage is no member of' END),
+           CASE WHEN s.owner_id IS NULL THEN pg_catalog.format('SELECT cdp.alter_source(%L, owner => current_user);', s.name)
+                ELSE pg_catalog.format('GRANT %I TO %I;', s.owner, pg_catalog.pg_get_userbyid(s.storage_owner)) END, NULL::timestamptz
+    FROM s WHERE s.owner_id IS NULL OR NOT pg_catalog.pg_has_role(s.storage_owner, s.owner_id, 'USAGE')
+    UNION ALL
+    SELECT 'changes are waiting', 'warning', pg_catalog.format('source "%s" has %s changed rows that no refresh has read', q.source, q.keys),
+           'Let a scheduler call cdp.refresh() more often, and see whether it still does.', q.oldest
+    FROM (SELECT c.source, pg_catalog.count(*) AS keys, pg_catalog.min(c.captured_at) AS oldest FROM cdp_data.captured_key AS c GROUP BY c.source) AS q
+    WHERE q.oldest < pg_catalog.now() - '26 hours'::interval
+    UNION ALL
+    SELECT 'rejected rows', 'warning', pg_catalog.format('source "%s": %s rows rejected (%s)', r.source, r.rows, r.reason),
+           'See cdp.rejected_records; when the cause is mended, SELECT * FROM cdp.replay_rejected().', r.oldest
+    FROM (SELECT r.source, r.reason, pg_catalog.count(*) AS rows, pg_catalog.min(r.rejected_at) AS oldest FROM cdp_data.rejected_record AS r GROUP BY r.source, r.reason) AS r;
+END
+$health$;
+COMMENT ON FUNCTION cdp.source_health() IS
+'Part of cdp.health: what needs attention in sources, captured changes and rejected rows.';
+
+CREATE FUNCTION cdp.health_checks(OUT "check" text, OUT severity text, OUT detail text, OUT hint text, OUT since timestamptz)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $checks$
+#variable_conflict use_column
+DECLARE
+    queries text;
+BEGIN
+    PERFORM cdp.require_storage();
+    -- Each capability brings its own function cdp.<capability>_health().
+    SELECT pg_catalog.string_agg(pg_catalog.format('SELECT * FROM cdp.%I()', p.proname), ' UNION ALL ' ORDER BY p.proname)
+    INTO queries
+    FROM pg_catalog.pg_proc AS p
+    JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+    JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'cdp'
+    WHERE p.pronamespace = 'cdp'::regnamespace AND p.proname LIKE '%\_health' AND p.pronargs = 0;
+    RETURN QUERY EXECUTE pg_catalog.format(
+        'SELECT h."check", h.severity, h.detail, h.hint, h.since FROM (%s) AS h ORDER BY pg_catalog.array_position(ARRAY[''error'', ''warning'', ''info''], h.severity), h."check", h.detail', queries);
+END
+$checks$;
+COMMENT ON FUNCTION cdp.health_checks() IS
+'What the view cdp.health shows: the rows of each function of the extension that is named cdp.<capability>_health().';
+
 -- ---------- views ----------
 
 CREATE FUNCTION cdp.create_source_views() RETURNS void
@@ -10,11 +87,18 @@ CREATE FUNCTION cdp.create_source_views() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $views$
 BEGIN
+    -- After a teardown that kept the data the trigger is put back.
+    CREATE OR REPLACE TRIGGER check_source_owner BEFORE INSERT OR UPDATE ON cdp_data.source
+        FOR EACH ROW EXECUTE FUNCTION cdp.check_source_owner();
+
     CREATE OR REPLACE VIEW cdp.sources AS
-        SELECT s.name AS source, s.kind, s.relation, s.capture, s.owner, st.status,
-               st.rows_read, st.rejected, st.last_refresh_at, st.last_success_at, st.last_full_at,
-               (SELECT pg_catalog.max(w.value) FROM cdp_data.source_watermark AS w WHERE w.source OPERATOR(pg_catalog.=) s.name) AS watermark, st.last_error, st.last_sqlstate, st.last_hint, st.failed_since
-        FROM cdp_data.source AS s LEFT JOIN cdp_data.source_state AS st ON st.name OPERATOR(pg_catalog.=) s.name;
+        SELECT s.name AS source, s.kind, s.relation, s.capture, s.owner, t.status, t.rows_read, t.rejected,
+               (SELECT pg_catalog.max(w.value) FROM cdp_data.source_watermark AS w WHERE w.source OPERATOR(pg_catalog.=) s.name) AS watermark,
+               pg_catalog.now() OPERATOR(pg_catalog.-) t.last_success_at AS lag,
+               (SELECT pg_catalog.count(*) FROM cdp_data.captured_key AS c WHERE c.source OPERATOR(pg_catalog.=) s.name) AS queued,
+               t.last_refresh_at, t.last_success_at, t.last_full_at, t.last_error, t.last_sqlstate, t.last_hint, t.failed_since
+        FROM cdp_data.source AS s LEFT JOIN cdp_data.source_state AS t ON t.name OPERATOR(pg_catalog.=) s.name
+        WHERE s.relation IS NOT NULL;
     COMMENT ON VIEW cdp.sources IS 'every source, how far it was read and how that went';
     COMMENT ON COLUMN cdp.sources.source IS 'name of the source';
     COMMENT ON COLUMN cdp.sources.kind IS 'record or event';
@@ -28,6 +112,8 @@ BEGIN
     COMMENT ON COLUMN cdp.sources.last_success_at IS 'start of the latest refresh that went through';
     COMMENT ON COLUMN cdp.sources.last_full_at IS 'start of the latest full compare that went through';
     COMMENT ON COLUMN cdp.sources.watermark IS 'greatest watermark read';
+    COMMENT ON COLUMN cdp.sources.lag IS 'time since the start of the latest refresh that went through: what changed since then may be missing';
+    COMMENT ON COLUMN cdp.sources.queued IS 'keys of changed rows that triggers noted and no refresh has read yet';
     COMMENT ON COLUMN cdp.sources.last_error IS 'message of the error that stopped the source';
     COMMENT ON COLUMN cdp.sources.last_sqlstate IS 'its SQLSTATE';
     COMMENT ON COLUMN cdp.sources.last_hint IS 'what to do';
@@ -39,14 +125,14 @@ BEGIN
         FROM cdp_data.refresh_log AS l;
     COMMENT ON VIEW cdp.refresh_log IS 'what each step of each refresh did';
     COMMENT ON COLUMN cdp.refresh_log.log_id IS 'key';
-    COMMENT ON COLUMN cdp.refresh_log.refresh_id IS 'log_id of the first step of the same call of cdp.refresh';
-    COMMENT ON COLUMN cdp.refresh_log.step IS 'source, captured, identities or profiles';
+    COMMENT ON COLUMN cdp.refresh_log.refresh_id IS 'number of the call of cdp.refresh';
+    COMMENT ON COLUMN cdp.refresh_log.step IS 'source, identities or profiles';
     COMMENT ON COLUMN cdp.refresh_log.source IS 'source that the step read';
-    COMMENT ON COLUMN cdp.refresh_log.mode IS 'full or since (rows past the watermark)';
+    COMMENT ON COLUMN cdp.refresh_log.mode IS 'full, since (rows past the watermark) or captured';
     COMMENT ON COLUMN cdp.refresh_log.started_at IS 'start of the step';
     COMMENT ON COLUMN cdp.refresh_log.finished_at IS 'end of the step';
     COMMENT ON COLUMN cdp.refresh_log.status IS 'ok, skipped or failed';
-    COMMENT ON COLUMN cdp.refresh_log.rows_read IS 'rows read';
+    COMMENT ON COLUMN cdp.refresh_log.rows_read IS 'rows read, or what the step worked on';
     COMMENT ON COLUMN cdp.refresh_log.records_new IS 'records that were new';
     COMMENT ON COLUMN cdp.refresh_log.records_changed IS 'records that changed';
     COMMENT ON COLUMN cdp.refresh_log.records_unchanged IS 'records that had not changed';
@@ -54,6 +140,15 @@ BEGIN
     COMMENT ON COLUMN cdp.refresh_log.rejected IS 'rows that were rejected';
     COMMENT ON COLUMN cdp.refresh_log.sqlstate IS 'SQLSTATE of the error';
     COMMENT ON COLUMN cdp.refresh_log.message IS 'why the step was skipped or failed';
+
+    CREATE OR REPLACE VIEW cdp.health AS
+        SELECT h."check", h.severity, h.detail, h.hint, h.since FROM cdp.health_checks() AS h;
+    COMMENT ON VIEW cdp.health IS 'what needs attention, the worst first; no rows: all is well';
+    COMMENT ON COLUMN cdp.health."check" IS 'what was looked at';
+    COMMENT ON COLUMN cdp.health.severity IS 'error: data is missing or old; warning: it may be; info: good to know';
+    COMMENT ON COLUMN cdp.health.detail IS 'what was found';
+    COMMENT ON COLUMN cdp.health.hint IS 'what to do';
+    COMMENT ON COLUMN cdp.health.since IS 'since when, where that is known';
 END
 $views$;
 COMMENT ON FUNCTION cdp.create_source_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability source.';
