@@ -23,13 +23,14 @@ BEGIN
         FROM cdp.profile_fixed_columns() AS f
         UNION ALL
         SELECT g.name, g.place, 0,
-               CASE WHEN g.getter IS NULL THEN pg_catalog.format('p.namespace_%s', g.namespace_id)
+               CASE WHEN g.type = 'jsonb' THEN pg_catalog.format('NULLIF(%s, ''null'')', g.getter)     -- the null of JSON says no more than NULL
+                    WHEN g.getter IS NULL THEN pg_catalog.format('p.namespace_%s', g.namespace_id)
                     WHEN g.namespace_id IS NULL THEN g.getter
                     ELSE pg_catalog.format('COALESCE(%s, p.namespace_%s)', g.getter, g.namespace_id) END,
                CASE WHEN g.namespace_id IS NOT NULL THEN
                    pg_catalog.format(', max(m.value COLLATE "default") FILTER (WHERE m.place = 1 AND m.namespace_id = %s) AS namespace_%s', g.namespace_id, g.namespace_id) END
         FROM (
-            SELECT c.name, c.place, c.namespace_id,
+            SELECT c.name, c.place, c.namespace_id, c.type,
                    CASE WHEN c.trait_key IS NOT NULL THEN pg_catalog.format('cdp.%s(v.value, %L%s)',
                        CASE c.type WHEN 'boolean' THEN 'get_boolean' WHEN 'bigint' THEN 'get_bigint' WHEN 'double precision' THEN 'get_double'
                                    WHEN 'numeric' THEN 'get_numeric' WHEN 'timestamp with time zone' THEN 'get_timestamptz'
@@ -377,3 +378,139 @@ BEGIN
 END
 $views$;
 COMMENT ON FUNCTION cdp.create_profile_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability profile.';
+
+-- ---------- one person ----------
+
+CREATE FUNCTION cdp.current_survivorship() RETURNS cdp.survivorship
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $current$
+DECLARE
+    rules jsonb;
+BEGIN
+    SELECT pg_catalog.jsonb_object_agg(t.key, pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+               'policy', t.survivorship, 'sources', pg_catalog.to_jsonb(t.sources), 'ignore_empty', NULLIF(t.ignore_empty, false))))
+    INTO rules
+    FROM cdp_data.trait AS t WHERE (t.survivorship, t.ignore_empty) <> ('last', false);
+    RETURN pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('default', '{"policy": "last"}'::jsonb, 'traits', rules))::text::cdp.survivorship;
+END
+$current$;
+COMMENT ON FUNCTION cdp.current_survivorship() IS
+'The policies of all traits, as cdp.create_trait declared them, as one value: SELECT cdp.profile_traits(value, cdp.current_survivorship()) FROM cdp.profile_values.';
+
+-- What identifiers hold of a person, by index whatever the tables held when the plan was made.
+CREATE FUNCTION cdp.get_profile(profile_id bigint, events integer DEFAULT 20) RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET jit = off
+AS $get$
+#variable_conflict use_column
+DECLARE
+    wanted bigint := cdp.canonical_id($1);
+    hubs bigint[];
+    counted record;
+    identifiers jsonb;
+    traits jsonb;
+    recent jsonb;
+    known boolean;
+BEGIN
+    IF wanted IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF $2 < 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'events must not be negative';
+    END IF;
+    SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('namespace', n.name, 'value', i.value, 'state',
+               CASE i.state WHEN 'u' THEN 'usable' WHEN 's' THEN 'shared' ELSE 'blocked' END, 'created_at', i.created_at) ORDER BY n.priority, n.name, i.value),
+           pg_catalog.array_agg(i.id) FILTER (WHERE i.state = 'u'), COALESCE(pg_catalog.bool_or(n.kind = 'person') FILTER (WHERE i.state = 'u'), false)
+    INTO identifiers, hubs, known
+    FROM cdp_data.identifier AS i JOIN cdp_data.namespace AS n ON n.namespace_id = i.namespace_id
+    WHERE i.profile_id = wanted;
+
+    SELECT p.first_seen, p.last_seen, p.event_count, p.record_count INTO counted FROM cdp_data.profile_row AS p WHERE p.profile_id = wanted;
+    IF NOT FOUND OR EXISTS (SELECT FROM cdp_data.changed_profile AS q
+                            WHERE q.profile_id = ANY (ARRAY[0, wanted] || ARRAY(SELECT - u.id FROM pg_catalog.unnest(hubs) AS u(id)))) THEN
+        -- What is stored waits for the next refresh.
+        SELECT LEAST(pg_catalog.min(r.first_seen), pg_catalog.min(e.first_seen)) AS first_seen, GREATEST(pg_catalog.max(r.last_seen), pg_catalog.max(e.last_seen)) AS last_seen,
+               COALESCE(pg_catalog.sum(e.event_count), 0)::bigint AS event_count, COALESCE(pg_catalog.sum(r.record_count), 0)::bigint AS record_count
+        INTO counted
+        FROM pg_catalog.unnest(hubs) AS h(id)
+        CROSS JOIN LATERAL (
+            SELECT pg_catalog.count(*) AS record_count, pg_catalog.min(d.first_seen) AS first_seen, pg_catalog.max(d.observed_at) AS last_seen
+            FROM cdp_data.record AS d
+            WHERE d.hub = h.id AND NOT EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source AND e.record_key = d.record_key)) AS r
+        CROSS JOIN LATERAL (
+            SELECT pg_catalog.count(*) AS event_count, pg_catalog.min(e.occurred_at) AS first_seen, pg_catalog.max(e.occurred_at) AS last_seen
+            FROM cdp_data.event AS e WHERE e.hub = h.id) AS e;
+    END IF;
+
+    WITH given AS MATERIALIZED (
+        SELECT c.source, c.record_key, cdp.record_hash(c.record_key) AS record, c.traits FROM cdp_data.contribution AS c WHERE c.hub = ANY (hubs)
+    )
+    SELECT pg_catalog.jsonb_object_agg(COALESCE(t.name, w.trait), pg_catalog.jsonb_build_object('value', w.value, 'source', w.source,
+               'record_key', (SELECT g.record_key FROM given AS g WHERE g.source = w.source AND g.record = w.record LIMIT 1), 'observed_at', w.observed_at))
+    INTO traits
+    FROM (SELECT cdp.profile_agg(g.traits) AS value FROM given AS g) AS v
+    CROSS JOIN LATERAL cdp.profile_traits(v.value, cdp.current_survivorship()) AS w
+    LEFT JOIN cdp_data.trait AS t ON t.key = w.trait
+    WHERE w.is_winner AND w.value <> 'null';
+
+    SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('event_name', k.event_name, 'occurred_at', k.occurred_at, 'source', k.source, 'record_key', k.record_key,
+               'properties', pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(k.*) - ARRAY['hub', 'occurred_at', 'observed_at', 'source', 'event_name', 'record_key', 'properties'])
+                             || COALESCE(k.properties, '{}')) ORDER BY k.occurred_at DESC, k.source, k.record_key)
+    INTO recent
+    FROM (
+        SELECT e.*
+        FROM pg_catalog.unnest(hubs) AS h(id)
+        CROSS JOIN LATERAL (SELECT e.* FROM cdp_data.event AS e WHERE e.hub = h.id ORDER BY e.occurred_at DESC LIMIT $2) AS e
+        ORDER BY e.occurred_at DESC, e.source, e.record_key LIMIT $2
+    ) AS k;
+
+    RETURN pg_catalog.jsonb_build_object('profile_id', wanted, 'is_known', known, 'first_seen', counted.first_seen, 'last_seen', counted.last_seen,
+        'event_count', counted.event_count, 'record_count', counted.record_count, 'identifiers', identifiers,
+        'traits', COALESCE(traits, '{}'), 'events', COALESCE(recent, '[]'));
+END
+$get$;
+COMMENT ON FUNCTION cdp.get_profile(bigint, integer) IS
+'Everything about one person as one JSON object: identifiers, traits with the record that each value comes from, counts, and the latest events (NULL: all).  A retired id leads to its successor; NULL for an id that was never given.';
+
+CREATE FUNCTION cdp.get_profile(namespace text, value text, events integer DEFAULT 20) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN cdp.get_profile(cdp.resolve(namespace, value), events);
+COMMENT ON FUNCTION cdp.get_profile(text, text, integer) IS
+'Everything about the person who holds an identifier, as cdp.get_profile(profile_id, events); NULL when the identifier is unknown.';
+
+CREATE FUNCTION cdp.explain_trait(
+    profile_id bigint, trait text,
+    OUT place bigint, OUT value jsonb, OUT source text, OUT record_key text, OUT observed_at timestamptz, OUT is_winner boolean, OUT reason text)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $explain$
+#variable_conflict use_column
+DECLARE
+    wanted bigint := cdp.canonical_id($1);
+    wanted_key text := COALESCE((SELECT t.key FROM cdp_data.trait AS t WHERE t.name = $2), $2);
+BEGIN
+    IF wanted IS NULL THEN
+        RAISE no_data_found USING MESSAGE = pg_catalog.format('profile %s does not exist', $1);
+    END IF;
+    RETURN QUERY
+    WITH given AS MATERIALIZED (
+        SELECT c.source, c.record_key, cdp.record_hash(c.record_key) AS record, c.traits
+        FROM cdp_data.identifier AS i JOIN cdp_data.contribution AS c ON c.hub = i.id
+        WHERE i.profile_id = wanted AND i.state = 'u'
+    )
+    SELECT x.place::bigint, x.value, x.source, (SELECT g.record_key FROM given AS g WHERE g.source = x.source AND g.record = x.record LIMIT 1)::text,
+           x.observed_at, x.is_winner, x.reason
+    FROM (SELECT cdp.profile_agg(g.traits) AS value FROM given AS g) AS v
+    CROSS JOIN LATERAL cdp.explain_trait(v.value, wanted_key, cdp.current_survivorship()) AS x
+    ORDER BY x.place;
+END
+$explain$;
+COMMENT ON FUNCTION cdp.explain_trait(bigint, text) IS
+'Why a trait of a person has the value that it has: every value that records give for it, the winner first, each with its record and the reason for its place.';
