@@ -8,13 +8,13 @@ COMMENT ON TYPE cdp.profile IS
 	'traits of a person: for each trait, source and record the newest value; profiles merge in any order';
 
 CREATE FUNCTION cdp.profile_in(cstring) RETURNS cdp.profile
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200
 	AS 'MODULE_PATHNAME', 'cdp_profile_in';
 
 COMMENT ON FUNCTION cdp.profile_in(cstring) IS 'reads the text form of a profile, which is JSON';
 
 CREATE FUNCTION cdp.profile_out(cdp.profile) RETURNS cstring
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200
 	AS 'MODULE_PATHNAME', 'cdp_profile_out';
 
 COMMENT ON FUNCTION cdp.profile_out(cdp.profile) IS 'writes the text form of a profile, which is JSON';
@@ -44,7 +44,7 @@ CREATE TYPE cdp.profile (
 -- Making profiles
 
 CREATE FUNCTION cdp.profile_build(source text, observed_at timestamptz, traits jsonb, record bigint DEFAULT 0) RETURNS cdp.profile
-	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150
 	AS 'MODULE_PATHNAME', 'cdp_profile_build';
 
 COMMENT ON FUNCTION cdp.profile_build(text, timestamptz, jsonb, bigint) IS
@@ -52,7 +52,7 @@ COMMENT ON FUNCTION cdp.profile_build(text, timestamptz, jsonb, bigint) IS
 
 -- stable because the texts of some types depend on settings
 CREATE FUNCTION cdp.profile_of(source text, observed_at timestamptz, record bigint, VARIADIC traits "any") RETURNS cdp.profile
-	LANGUAGE c STABLE PARALLEL SAFE
+	LANGUAGE c STABLE PARALLEL SAFE COST 150
 	AS 'MODULE_PATHNAME', 'cdp_profile_of';
 
 COMMENT ON FUNCTION cdp.profile_of(text, timestamptz, bigint, "any") IS
@@ -68,7 +68,7 @@ COMMENT ON FUNCTION cdp.record_hash(text) IS
 -- Merging
 
 CREATE FUNCTION cdp.profile_concat(cdp.profile, cdp.profile) RETURNS cdp.profile
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
 	AS 'MODULE_PATHNAME', 'cdp_profile_concat';
 
 COMMENT ON FUNCTION cdp.profile_concat(cdp.profile, cdp.profile) IS
@@ -84,31 +84,31 @@ CREATE OPERATOR cdp.|| (
 COMMENT ON OPERATOR cdp.||(cdp.profile, cdp.profile) IS 'merge';
 
 CREATE FUNCTION cdp.profile_agg_transition(internal, cdp.profile) RETURNS internal
-	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	LANGUAGE c IMMUTABLE PARALLEL SAFE COST 30
 	AS 'MODULE_PATHNAME', 'cdp_profile_agg_transition';
 
 COMMENT ON FUNCTION cdp.profile_agg_transition(internal, cdp.profile) IS 'part of profile_agg';
 
 CREATE FUNCTION cdp.profile_agg_combine(internal, internal) RETURNS internal
-	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	LANGUAGE c IMMUTABLE PARALLEL SAFE COST 30
 	AS 'MODULE_PATHNAME', 'cdp_profile_agg_combine';
 
 COMMENT ON FUNCTION cdp.profile_agg_combine(internal, internal) IS 'part of profile_agg';
 
 CREATE FUNCTION cdp.profile_agg_serialize(internal) RETURNS bytea
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50
 	AS 'MODULE_PATHNAME', 'cdp_profile_agg_serialize';
 
 COMMENT ON FUNCTION cdp.profile_agg_serialize(internal) IS 'part of profile_agg';
 
 CREATE FUNCTION cdp.profile_agg_deserialize(bytea, internal) RETURNS internal
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50
 	AS 'MODULE_PATHNAME', 'cdp_profile_agg_deserialize';
 
 COMMENT ON FUNCTION cdp.profile_agg_deserialize(bytea, internal) IS 'part of profile_agg';
 
 CREATE FUNCTION cdp.profile_agg_final(internal) RETURNS cdp.profile
-	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150
 	AS 'MODULE_PATHNAME', 'cdp_profile_agg_final';
 
 COMMENT ON FUNCTION cdp.profile_agg_final(internal) IS 'part of profile_agg';
@@ -130,7 +130,7 @@ COMMENT ON AGGREGATE cdp.profile_agg(cdp.profile) IS
 -- Casts
 
 CREATE FUNCTION cdp.profile_from_jsonb(jsonb) RETURNS cdp.profile
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 200
 	AS 'MODULE_PATHNAME', 'cdp_profile_from_jsonb';
 
 COMMENT ON FUNCTION cdp.profile_from_jsonb(jsonb) IS 'reads a profile from JSON of its text form';
@@ -142,49 +142,49 @@ COMMENT ON CAST (jsonb AS cdp.profile) IS 'a profile from JSON of its text form'
 -- Reading a trait: the value that wins, which is the newest
 
 CREATE FUNCTION cdp.get_text(profile cdp.profile, trait text) RETURNS text
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_text';
 
 COMMENT ON FUNCTION cdp.get_text(cdp.profile, text) IS
 	'newest value of a trait as text; NULL where it is NULL; NULL where there is none';
 
 CREATE FUNCTION cdp.get_jsonb(profile cdp.profile, trait text) RETURNS jsonb
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_jsonb';
 
 COMMENT ON FUNCTION cdp.get_jsonb(cdp.profile, text) IS
 	'newest value of a trait as jsonb; NULL where there is none';
 
 CREATE FUNCTION cdp.get_boolean(profile cdp.profile, trait text) RETURNS boolean
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_boolean';
 
 COMMENT ON FUNCTION cdp.get_boolean(cdp.profile, text) IS
 	'newest value of a trait as boolean; NULL where there is none';
 
 CREATE FUNCTION cdp.get_bigint(profile cdp.profile, trait text) RETURNS bigint
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_bigint';
 
 COMMENT ON FUNCTION cdp.get_bigint(cdp.profile, text) IS
 	'newest value of a trait as bigint; NULL where there is none';
 
 CREATE FUNCTION cdp.get_double(profile cdp.profile, trait text) RETURNS double precision
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_double';
 
 COMMENT ON FUNCTION cdp.get_double(cdp.profile, text) IS
 	'newest value of a trait as double precision; NULL where there is none';
 
 CREATE FUNCTION cdp.get_numeric(profile cdp.profile, trait text) RETURNS numeric
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_numeric';
 
 COMMENT ON FUNCTION cdp.get_numeric(cdp.profile, text) IS
 	'newest value of a trait as numeric; NULL where there is none';
 
 CREATE FUNCTION cdp.get_timestamptz(profile cdp.profile, trait text) RETURNS timestamptz
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_timestamptz';
 
 COMMENT ON FUNCTION cdp.get_timestamptz(cdp.profile, text) IS
@@ -209,28 +209,28 @@ COMMENT ON OPERATOR cdp.->(cdp.profile, text) IS 'newest value of a trait as jso
 -- Which traits there are, and what they hold
 
 CREATE FUNCTION cdp.profile_exists(profile cdp.profile, trait text) RETURNS boolean
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_profile_exists';
 
 COMMENT ON FUNCTION cdp.profile_exists(cdp.profile, text) IS
 	'whether there is a value for a trait, if only NULL';
 
 CREATE FUNCTION cdp.profile_exists_any(profile cdp.profile, traits text[]) RETURNS boolean
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_profile_exists_any';
 
 COMMENT ON FUNCTION cdp.profile_exists_any(cdp.profile, text[]) IS
 	'whether there is a value for any of the traits';
 
 CREATE FUNCTION cdp.profile_exists_all(profile cdp.profile, traits text[]) RETURNS boolean
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_profile_exists_all';
 
 COMMENT ON FUNCTION cdp.profile_exists_all(cdp.profile, text[]) IS
 	'whether there is a value for each of the traits';
 
 CREATE FUNCTION cdp.profile_contains(profile cdp.profile, traits jsonb) RETURNS boolean
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20
 	AS 'MODULE_PATHNAME', 'cdp_profile_contains';
 
 COMMENT ON FUNCTION cdp.profile_contains(cdp.profile, jsonb) IS
@@ -279,21 +279,21 @@ COMMENT ON OPERATOR cdp.@>(cdp.profile, jsonb) IS 'do the newest values contain 
 -- Taking out: local edits, which a later || can undo
 
 CREATE FUNCTION cdp.remove_trait(profile cdp.profile, trait text) RETURNS cdp.profile
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
 	AS 'MODULE_PATHNAME', 'cdp_remove_trait';
 
 COMMENT ON FUNCTION cdp.remove_trait(cdp.profile, text) IS
 	'the profile without the values of a trait';
 
 CREATE FUNCTION cdp.remove_traits(profile cdp.profile, traits text[]) RETURNS cdp.profile
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
 	AS 'MODULE_PATHNAME', 'cdp_remove_traits';
 
 COMMENT ON FUNCTION cdp.remove_traits(cdp.profile, text[]) IS
 	'the profile without the values of some traits';
 
 CREATE FUNCTION cdp.remove_source(profile cdp.profile, source text) RETURNS cdp.profile
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
 	AS 'MODULE_PATHNAME', 'cdp_remove_source';
 
 COMMENT ON FUNCTION cdp.remove_source(cdp.profile, text) IS
@@ -319,7 +319,7 @@ COMMENT ON OPERATOR cdp.-(cdp.profile, text[]) IS 'without some traits';
 
 CREATE FUNCTION cdp.profile_traits(profile cdp.profile)
 RETURNS TABLE (trait text, value jsonb, type text, source text, record bigint, observed_at timestamptz, is_winner boolean)
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 20
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20
 	AS 'MODULE_PATHNAME', 'cdp_profile_traits';
 
 COMMENT ON FUNCTION cdp.profile_traits(cdp.profile) IS
@@ -327,7 +327,7 @@ COMMENT ON FUNCTION cdp.profile_traits(cdp.profile) IS
 
 CREATE FUNCTION cdp.explain_trait(profile cdp.profile, trait text)
 RETURNS TABLE (place integer, value jsonb, type text, source text, record bigint, observed_at timestamptz, is_winner boolean, reason text)
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 5
 	AS 'MODULE_PATHNAME', 'cdp_explain_trait';
 
 COMMENT ON FUNCTION cdp.explain_trait(cdp.profile, text) IS
@@ -346,7 +346,7 @@ ALTER TYPE cdp.profile SET (SUBSCRIPT = cdp.profile_subscript);
 -- The cast to jsonb
 
 CREATE FUNCTION cdp.profile_to_jsonb(profile cdp.profile) RETURNS jsonb
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
 	AS 'MODULE_PATHNAME', 'cdp_profile_to_jsonb';
 
 COMMENT ON FUNCTION cdp.profile_to_jsonb(cdp.profile) IS
@@ -571,63 +571,63 @@ COMMENT ON OPERATOR CLASS cdp.profile_gin_ops USING gin IS 'traits of profiles a
 -- Reading a profile under given policies
 
 CREATE FUNCTION cdp.profile_winner(profile cdp.profile, trait text, survivorship cdp.survivorship) RETURNS jsonb
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_profile_winner';
 
 COMMENT ON FUNCTION cdp.profile_winner(cdp.profile, text, cdp.survivorship) IS
 	'value of a trait that wins, as jsonb; NULL where there is none';
 
 CREATE FUNCTION cdp.profile_winners(profile cdp.profile, survivorship cdp.survivorship) RETURNS jsonb
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100
 	AS 'MODULE_PATHNAME', 'cdp_profile_winners';
 
 COMMENT ON FUNCTION cdp.profile_winners(cdp.profile, cdp.survivorship) IS
 	'object with the winning value of each trait';
 
 CREATE FUNCTION cdp.get_text(profile cdp.profile, trait text, survivorship cdp.survivorship) RETURNS text
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_text';
 
 COMMENT ON FUNCTION cdp.get_text(cdp.profile, text, cdp.survivorship) IS
 	'value of a trait that wins, as text; NULL where it is NULL; NULL where there is none';
 
 CREATE FUNCTION cdp.get_jsonb(profile cdp.profile, trait text, survivorship cdp.survivorship) RETURNS jsonb
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_jsonb';
 
 COMMENT ON FUNCTION cdp.get_jsonb(cdp.profile, text, cdp.survivorship) IS
 	'value of a trait that wins, as jsonb; NULL where there is none';
 
 CREATE FUNCTION cdp.get_boolean(profile cdp.profile, trait text, survivorship cdp.survivorship) RETURNS boolean
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_boolean';
 
 COMMENT ON FUNCTION cdp.get_boolean(cdp.profile, text, cdp.survivorship) IS
 	'value of a trait that wins, as boolean; NULL where there is none';
 
 CREATE FUNCTION cdp.get_bigint(profile cdp.profile, trait text, survivorship cdp.survivorship) RETURNS bigint
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_bigint';
 
 COMMENT ON FUNCTION cdp.get_bigint(cdp.profile, text, cdp.survivorship) IS
 	'value of a trait that wins, as bigint; NULL where there is none';
 
 CREATE FUNCTION cdp.get_double(profile cdp.profile, trait text, survivorship cdp.survivorship) RETURNS double precision
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_double';
 
 COMMENT ON FUNCTION cdp.get_double(cdp.profile, text, cdp.survivorship) IS
 	'value of a trait that wins, as double precision; NULL where there is none';
 
 CREATE FUNCTION cdp.get_numeric(profile cdp.profile, trait text, survivorship cdp.survivorship) RETURNS numeric
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_numeric';
 
 COMMENT ON FUNCTION cdp.get_numeric(cdp.profile, text, cdp.survivorship) IS
 	'value of a trait that wins, as numeric; NULL where there is none';
 
 CREATE FUNCTION cdp.get_timestamptz(profile cdp.profile, trait text, survivorship cdp.survivorship) RETURNS timestamptz
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_get_timestamptz';
 
 COMMENT ON FUNCTION cdp.get_timestamptz(cdp.profile, text, cdp.survivorship) IS
@@ -635,7 +635,7 @@ COMMENT ON FUNCTION cdp.get_timestamptz(cdp.profile, text, cdp.survivorship) IS
 
 CREATE FUNCTION cdp.profile_traits(profile cdp.profile, survivorship cdp.survivorship)
 RETURNS TABLE (trait text, value jsonb, type text, source text, record bigint, observed_at timestamptz, is_winner boolean)
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 20
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20
 	AS 'MODULE_PATHNAME', 'cdp_profile_traits';
 
 COMMENT ON FUNCTION cdp.profile_traits(cdp.profile, cdp.survivorship) IS
@@ -643,7 +643,7 @@ COMMENT ON FUNCTION cdp.profile_traits(cdp.profile, cdp.survivorship) IS
 
 CREATE FUNCTION cdp.explain_trait(profile cdp.profile, trait text, survivorship cdp.survivorship)
 RETURNS TABLE (place integer, value jsonb, type text, source text, record bigint, observed_at timestamptz, is_winner boolean, reason text)
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 5
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 5
 	AS 'MODULE_PATHNAME', 'cdp_explain_trait';
 
 COMMENT ON FUNCTION cdp.explain_trait(cdp.profile, text, cdp.survivorship) IS

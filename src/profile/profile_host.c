@@ -39,15 +39,19 @@ static bool
 canonical_json(ProfileHost *host, const char *json, size_t length,
 			   const char **canonical, size_t *canonical_length)
 {
+	ProfileServerHost *server_host = (ProfileServerHost *) host;
+	struct Node *escontext = server_host->escontext;
 	Datum		jsonb;
 	ProfileValue value;
 
 	host->status = PROFILE_HOST_FAILED;
-	if (!cdp_input_call(jsonb_in, pnstrdup(json, length), ((ProfileServerHost *) host)->escontext,
-						&jsonb))
+	if (!cdp_input_call(jsonb_in, pnstrdup(json, length), escontext, &jsonb))
 		return false;
+	/* What is wrong from here on is no matter of the input, and raised. */
 	host->status = PROFILE_OK;
+	server_host->escontext = NULL;
 	cdp_profile_pack_jsonb(host, jsonb, &value);
+	server_host->escontext = escontext;
 	if (value.type != PROFILE_JSONB)
 		return profile_fail(host, PROFILE_INVALID_BINARY, "a jsonb is neither an array nor an object", 0);
 	*canonical = value.bytes;

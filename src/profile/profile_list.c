@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "profile/profile_host.h"
@@ -57,10 +58,14 @@ cdp_profile_traits(PG_FUNCTION_ARGS)
 		cdp_survivorship_argument(fcinfo, 1) : &cdp_survivorship_last;
 	ProfileServerHost host;
 	ProfileReader reader;
+	MemoryContext row;
+	MemoryContext old;
 
 	InitMaterializedSRF(fcinfo, 0);
 	cdp_profile_host_init(&host);
 	cdp_profile_open(&host, &reader, profile);
+	row = AllocSetContextCreate(CurrentMemoryContext, "cdp profile_traits", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(row);
 	for (uint32_t i = 0; i < reader.trait_count; i++)
 	{
 		ProfileBlock block;
@@ -68,6 +73,7 @@ cdp_profile_traits(PG_FUNCTION_ARGS)
 		ProfileCandidate winner;
 		bool		found;
 
+		MemoryContextReset(row);
 		CHECK_FOR_INTERRUPTS();
 		if (!profile_block(&host.host, &reader, i, &block) ||
 			!survivorship_pick(&host.host, &reader, block,
@@ -87,6 +93,8 @@ cdp_profile_traits(PG_FUNCTION_ARGS)
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		}
 	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(row);
 	return (Datum) 0;
 }
 

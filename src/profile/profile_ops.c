@@ -8,6 +8,7 @@
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -328,6 +329,7 @@ remove_trait(ProfileBuilder *builder, const text *trait)
 {
 	size_t		kept = 0;
 
+	CHECK_FOR_INTERRUPTS();
 	for (size_t i = 0; i < builder->candidate_count; i++)
 	{
 		const ProfileCandidate *candidate = &builder->candidates[i];

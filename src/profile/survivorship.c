@@ -64,6 +64,15 @@ read_policy(const JsonbValue *value, SurvivorshipPolicy *policy)
 	return false;
 }
 
+static int
+compare_names(const void *a, const void *b)
+{
+	const SurvivorshipName *left = a;
+	const SurvivorshipName *right = b;
+
+	return profile_compare_names(left->text, left->length, right->text, right->length);
+}
+
 /*
  * read_sources reads the array of a rule's sources.
  */
@@ -72,6 +81,7 @@ read_sources(const JsonbValue *value, SurvivorshipRule *rule, struct Node *escon
 			 const char *trait)
 {
 	JsonbContainer *array;
+	SurvivorshipName *sorted;
 
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
 		return invalid(escontext, trait, "\"sources\" is not an array of strings");
@@ -86,12 +96,14 @@ read_sources(const JsonbValue *value, SurvivorshipRule *rule, struct Node *escon
 			return invalid(escontext, trait, "\"sources\" is not an array of strings");
 		rule->sources[i].text = source->val.string.val;
 		rule->sources[i].length = (uint32_t) source->val.string.len;
-		for (uint32 j = 0; j < i; j++)
-		{
-			if (profile_compare_names(rule->sources[j].text, rule->sources[j].length,
-									  rule->sources[i].text, rule->sources[i].length) == 0)
-				return invalid(escontext, trait, "\"sources\" has a source twice");
-		}
+	}
+	sorted = cdp_palloc_array(SurvivorshipName, rule->source_count + 1);
+	memcpy(sorted, rule->sources, sizeof(SurvivorshipName) * rule->source_count);
+	qsort(sorted, rule->source_count, sizeof(SurvivorshipName), compare_names);
+	for (uint32 i = 1; i < rule->source_count; i++)
+	{
+		if (compare_names(&sorted[i - 1], &sorted[i]) == 0)
+			return invalid(escontext, trait, "\"sources\" has a source twice");
 	}
 	return true;
 }
