@@ -23,6 +23,7 @@
 #include "cdp.h"
 #include "identity/bulk.h"
 #include "identity/graph.h"
+#include "identity/tables.h"
 #include "statement.h"
 
 /* From this many new records on, indexes may be built afterwards. */
@@ -574,26 +575,65 @@ store_moves(Graph *graph)
 	}
 }
 
+static void
+note_changed(Writer *insert, struct u64map_hash *seen, int64 profile_id)
+{
+	Datum		row[] = {Int64GetDatum(profile_id)};
+	bool		found;
+
+	if (profile_id == 0)
+		return;
+	(void) u64map_insert(seen, (uint64) profile_id, &found);
+	if (!found)
+		writer_row(insert, row);
+}
+
+/* Both profiles between which an identifier moved, or the one that it is in. */
+static void
+note_changed_identifier(Writer *insert, struct u64map_hash *seen, const GraphIdentifier *identifier)
+{
+	note_changed(insert, seen, identifier->old_profile);
+	note_changed(insert, seen, identifier->new_profile);
+}
+
 /*
- * Notes whose row in cdp.profiles has to be derived again.  Of a first load
- * that is everybody, for which 0 stands.
+ * Notes whose row in cdp.profiles has to be derived again: who gained or lost an
+ * identifier, has one that became shared or usable, or whose records changed.
+ * Of a first load that is everybody, for which 0 stands.
  */
 static void
 store_changed_profiles(Graph *graph, bool bulk)
 {
 	Writer		insert = writer_begin(graph, &insert_changed);
+	struct u64map_hash *seen = u64map_create(graph->context, 64, NULL);
 
-	for (uint32 i = 0; i < graph->profile_count; i++)
+	if (bulk)
 	{
-		Datum		row[] = {Int64GetDatum(bulk ? 0 : graph->profiles[i].profile_id)};
+		Datum		everybody[] = {Int64GetDatum(0)};
 
-		if (!graph->profiles[i].is_changed)
+		writer_row(&insert, everybody);
+	}
+	for (uint32 i = 0; i < graph->identifier_count && !bulk; i++)
+	{
+		const GraphIdentifier *identifier = &graph->identifiers[i];
+
+		if (identifier->new_profile != 0 &&
+			(identifier->old_profile != identifier->new_profile || identifier->old_state != identifier->state))
+			note_changed_identifier(&insert, seen, identifier);
+	}
+	for (uint32 i = 0; i < graph->record_count && !bulk; i++)
+	{
+		const GraphRecord *record = &graph->records[i];
+
+		if (!record->is_changed && record->hub == record->old_hub)
 			continue;
-		writer_row(&insert, row);
-		if (bulk)
-			break;
+		if (record->is_stored && record->old_hub != NO_INDEX)
+			note_changed_identifier(&insert, seen, &graph->identifiers[record->old_hub]);
+		if (!record->is_removed && record->hub != NO_INDEX)
+			note_changed_identifier(&insert, seen, &graph->identifiers[record->hub]);
 	}
 	writer_end(&insert);
+	u64map_destroy(seen);
 }
 
 /*

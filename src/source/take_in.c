@@ -67,7 +67,7 @@ typedef struct TakeIn
 	Datum	   *values;
 	bool	   *nulls;
 	HTAB	   *wanted;			/* keys asked for and not seen yet */
-	Tuplestorestate *present;	/* keys of the source, for a full compare */
+	Tuplestorestate *present;	/* keys of the source, for a full compare; or its rows, see take_results */
 	int64		written;
 	MemoryContext context;
 } TakeIn;
@@ -269,6 +269,19 @@ run_over(TakeIn *take, const char *sql, const char *name, TupleDesc descriptor, 
 	return (int64) SPI_processed;
 }
 
+/* Stores what the rows of "incoming" hold, and ends with them.  SPI is connected. */
+static void
+write_incoming(TakeIn *take, Tuplestorestate *incoming)
+{
+	int			guc_level = NewGUCNestLevel();
+
+	set_option("search_path", "pg_catalog, pg_temp");
+	if (tuplestore_tuple_count(incoming) > 0)
+		take->written += run_over(take, take->texts.write, "incoming", take->incoming_descriptor, incoming, false);
+	tuplestore_end(incoming);
+	AtEOXact_GUC(true, guc_level);
+}
+
 /* After each batch: its payload goes where it belongs. */
 static void
 batch_written(Stitch *stitch)
@@ -277,17 +290,9 @@ batch_written(Stitch *stitch)
 
 	if (take->texts.write != NULL)
 	{
-		Tuplestorestate *incoming;
-		int			guc_level = NewGUCNestLevel();
-
-		set_option("search_path", "pg_catalog, pg_temp");
 		SPI_connect();
-		incoming = collect_incoming(take);
-		if (tuplestore_tuple_count(incoming) > 0)
-			take->written += run_over(take, take->texts.write, "incoming", take->incoming_descriptor, incoming, false);
-		tuplestore_end(incoming);
+		write_incoming(take, collect_incoming(take));
 		SPI_finish();
-		AtEOXact_GUC(true, guc_level);
 	}
 	else
 		tuplestore_end(take->aside);
@@ -297,20 +302,23 @@ batch_written(Stitch *stitch)
 /* ---------- rows ---------- */
 
 static void
+note_seen(TakeIn *take, TupleTableSlot *slot)
+{
+	if (take->wanted != NULL && !slot->tts_isnull[KEY_COLUMN])
+	{
+		const char *key = TextDatumGetCString(slot->tts_values[KEY_COLUMN]);
+
+		(void) hash_search(take->wanted, &key, HASH_REMOVE, NULL);
+	}
+}
+
+static void
 take_row(void *argument, TupleTableSlot *slot)
 {
 	TakeIn	   *take = argument;
 
-	if (take->wanted != NULL)
-	{
-		slot_getallattrs(slot);
-		if (!slot->tts_isnull[KEY_COLUMN])
-		{
-			const char *key = TextDatumGetCString(slot->tts_values[KEY_COLUMN]);
-
-			(void) hash_search(take->wanted, &key, HASH_REMOVE, NULL);
-		}
-	}
+	slot_getallattrs(slot);
+	note_seen(take, slot);
 	AS_CALLER(take, stitch_take_row(&take->stitch, slot));
 }
 
@@ -356,7 +364,30 @@ want_keys(TakeIn *take, ArrayType *keys)
 	return wanted;
 }
 
-/* Runs the source's query and takes its rows in. */
+/*
+ * Whether the rows name their profile instead of identifiers: results of other
+ * work that come back as traits.
+ */
+static bool
+names_profiles(const TakeIn *take, TupleDesc descriptor)
+{
+	return take->texts.identifier_columns == 0 && descriptor->natts > FIRST_IDENTIFIER &&
+		strcmp(NameStr(TupleDescAttr(descriptor, FIRST_IDENTIFIER)->attname), "profile_id") == 0;
+}
+
+static void
+keep_result(void *argument, TupleTableSlot *slot)
+{
+	TakeIn	   *take = argument;
+
+	CHECK_FOR_INTERRUPTS();
+	slot_getallattrs(slot);
+	note_seen(take, slot);
+	take->stitch.counts.rows_read++;
+	tuplestore_putvalues(take->present, cdp_query_descriptor(take->stitch.query), slot->tts_values, slot->tts_isnull);
+}
+
+/* Runs the source's query and takes its rows in, or keeps them for take_results. */
 static void
 take_query(TakeIn *take, Datum keys, bool has_keys)
 {
@@ -369,14 +400,17 @@ take_query(TakeIn *take, Datum keys, bool has_keys)
 		elog(ERROR, "the query of source \"%s\" has too few columns", stitch->source);
 	stitch->first_identifier = FIRST_IDENTIFIER;
 	stitch->first_payload = FIRST_IDENTIFIER + take->texts.identifier_columns;
-	AS_CALLER(take, stitch_prepare_columns(stitch));
+	if (names_profiles(take, cdp_query_descriptor(stitch->query)))
+		take->present = tuplestore_begin_heap(true, false, work_mem);
+	else
+		AS_CALLER(take, stitch_prepare_columns(stitch));
 	describe_payload(take);
 	if (has_keys)
 		cdp_query_bind(stitch->query, &keys);
 	graph_query_is_running = true;
 	PG_TRY();
 	{
-		(void) cdp_query_run(stitch->query, 0, take_row, take);
+		(void) cdp_query_run(stitch->query, 0, take->present != NULL ? keep_result : take_row, take);
 	}
 	PG_FINALLY();
 	{
@@ -384,6 +418,70 @@ take_query(TakeIn *take, Datum keys, bool has_keys)
 	}
 	PG_END_TRY();
 	source_owner_leave(&take->texts.owner);
+}
+
+/* ---------- rows that name their profile ---------- */
+
+#define WHY_NOT \
+	"CASE WHEN g.record_key IS NULL THEN 'missing_record_key'" \
+	" WHEN g.observed_at IN ('-infinity', 'infinity') THEN 'infinite_time'" \
+	" WHEN p.profile_id IS NULL AND g.deleted IS NOT TRUE THEN 'unknown_profile' END"
+
+#define GIVEN_AND_PROFILE \
+	" FROM given AS g LEFT JOIN cdp_data.profile AS p ON p.profile_id OPERATOR(pg_catalog.=) g.profile_id"
+
+/*
+ * The rows that take_query kept: no evidence comes of them.  What they say is
+ * said of the identifier that the id follows, its anchor, and so goes with the
+ * person whatever becomes of the id.  Of several rows with one key the newest
+ * counts.
+ */
+static void
+take_results(TakeIn *take)
+{
+	char	   *source = quote_literal_cstr(take->stitch.source);
+	TupleDesc	given = cdp_query_descriptor(take->stitch.query);
+	Tuplestorestate *incoming = tuplestore_begin_heap(true, false, work_mem);
+	StringInfoData select;
+	int			guc_level = NewGUCNestLevel();
+	SPITupleTable *rows;
+	uint64		count;
+
+	set_option("search_path", "pg_catalog, pg_temp");
+	SPI_connect();
+	(void) run_over(take, psprintf("DELETE FROM cdp_data.rejected_record AS r USING given AS g"
+								   " WHERE r.source = %s AND r.record_key = g.record_key", source),
+					"given", given, take->present, false);
+	take->stitch.counts.rejected +=
+		run_over(take, psprintf("INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, rejected_at)"
+								" SELECT %s, g.record_key, g.observed_at, w.reason, CASE w.reason WHEN 'unknown_profile' THEN format('profile %%s', g.profile_id) END,"
+								" '[]', clock_timestamp()" GIVEN_AND_PROFILE
+								" CROSS JOIN LATERAL (SELECT " WHY_NOT ") AS w(reason) WHERE w.reason IS NOT NULL",
+								source),
+				 "given", given, take->present, false);
+
+	initStringInfo(&select);
+	appendStringInfoString(&select, "SELECT DISTINCT ON (g.record_key) g.record_key, CASE WHEN g.deleted IS NOT TRUE THEN p.anchor END,"
+									" COALESCE(g.observed_at, now()), g.deleted IS TRUE, g.*" GIVEN_AND_PROFILE
+									" WHERE " WHY_NOT " IS NULL ORDER BY g.record_key, g.observed_at DESC NULLS FIRST, g.deleted DESC NULLS LAST");
+	count = (uint64) run_over(take, select.data, "given", given, take->present, true);
+	rows = SPI_tuptable;
+	tuplestore_end(take->present);
+	for (uint64 i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int k = 0; k < INCOMING_FIXED; k++)
+			take->values[k] = SPI_getbinval(rows->vals[i], rows->tupdesc, k + 1, &take->nulls[k]);
+		for (int k = 0; k < take->payload_columns; k++)
+			take->values[INCOMING_FIXED + k] = SPI_getbinval(rows->vals[i], rows->tupdesc, INCOMING_FIXED + FIRST_IDENTIFIER + k + 1,
+															 &take->nulls[INCOMING_FIXED + k]);
+		tuplestore_putvalues(incoming, take->incoming_descriptor, take->values, take->nulls);
+	}
+	SPI_freetuptable(rows);
+	if (take->texts.write != NULL)
+		write_incoming(take, incoming);
+	SPI_finish();
+	AtEOXact_GUC(true, guc_level);
 }
 
 /* ---------- what the source no longer has ---------- */
@@ -527,6 +625,8 @@ cdp_take_in(PG_FUNCTION_ARGS)
 		if (by_key)
 			take->wanted = want_keys(take, PG_GETARG_ARRAYTYPE_P(2));
 		take_query(take, by_key ? PG_GETARG_DATUM(2) : (Datum) 0, by_key);
+		if (take->present != NULL)
+			take_results(take);
 		if (by_key)
 			take_unseen(take);
 	}
