@@ -349,7 +349,7 @@ BEGIN
     IF name IN (SELECT f.name FROM cdp.profile_fixed_columns() AS f) OR name IN ('tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid') THEN
         RAISE reserved_name USING
             MESSAGE = pg_catalog.format('"%s" is a column of every profile and cannot be a trait', name),
-            HINT = 'Name the expression otherwise: … AS another_name.';
+            HINT = 'Name the expression otherwise: ... AS another_name.';
     END IF;
     SELECT t.name, t.key INTO clash FROM cdp_data.trait AS t WHERE (t.name = check_trait_name.name) <> (t.key = check_trait_name.name) LIMIT 1;
     IF FOUND THEN
@@ -417,7 +417,7 @@ BEGIN
         IF given.times > 1 THEN
             RAISE duplicate_column USING
                 MESSAGE = pg_catalog.format('trait "%s" is given more than once', given.name),
-                HINT = 'Give it one expression, for example with coalesce(…).';
+                HINT = 'Give it one expression, for example with coalesce(...).';
         END IF;
         SELECT t.* INTO known FROM cdp_data.trait AS t WHERE t.key = given.name;
         IF NOT FOUND THEN
@@ -428,7 +428,7 @@ BEGIN
             IF NOT cdp.trait_accepts(known.type, given.type) THEN
                 RAISE datatype_mismatch USING
                     MESSAGE = pg_catalog.format('trait "%s" is %s, and the expression of source "%s" is %s', given.name, known.type, $1, given.type),
-                    HINT = pg_catalog.format('Cast the expression: (…)::%s AS %I.', known.type, given.name);
+                    HINT = pg_catalog.format('Cast the expression: (...)::%s AS %I.', known.type, given.name);
             END IF;
         ELSIF known.type <> given.type THEN
             SELECT s.source, s.type INTO other FROM cdp.trait_sources(given.name) AS s WHERE s.source <> $1 LIMIT 1;
@@ -476,7 +476,7 @@ BEGIN
     IF FOUND THEN
         RAISE datatype_mismatch USING
             MESSAGE = pg_catalog.format('trait "%s" cannot be %s because the expression of source "%s" is %s', known.name, $2, misfit.source, misfit.type),
-            HINT = pg_catalog.format('Cast that expression with cdp.alter_source: (…)::%s AS %I.', $2, known.key);
+            HINT = pg_catalog.format('Cast that expression with cdp.alter_source: (...)::%s AS %I.', $2, known.key);
     END IF;
     UPDATE cdp_data.trait AS t
     SET type = $2, survivorship = $3, sources = CASE WHEN $3 = 'priority' THEN $4 END, ignore_empty = $5, history = $6, is_declared = true

@@ -9,7 +9,7 @@
 --                       parameter, $1 text[], the keys wanted; in "missing" only record_key counts.
 --   write               one statement that stores the payload, NULL for none.  It runs with the rights of
 --                       the caller after each batch of records and reads the relation
---                       incoming(record_key text, hub bigint, observed_at timestamptz, deleted boolean, payload …):
+--                       incoming(record_key text, hub bigint, observed_at timestamptz, deleted boolean, payload ...):
 --                       one row for each record that counts; hub is NULL for deleted ones.
 --   missing             a SELECT of record_key over the relation present(record_key text): the keys that are stored
 --                       and not present in the source.  Runs with the rights of the caller.
