@@ -87,10 +87,6 @@ CREATE FUNCTION cdp.create_source_views() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $views$
 BEGIN
-    -- After a teardown that kept the data the trigger is put back.
-    CREATE OR REPLACE TRIGGER check_source_owner BEFORE INSERT OR UPDATE ON cdp_data.source
-        FOR EACH ROW EXECUTE FUNCTION cdp.check_source_owner();
-
     CREATE OR REPLACE VIEW cdp.sources AS
         SELECT s.name AS source, s.kind, s.relation, s.capture, s.owner, t.status, t.rows_read, t.rejected,
                (SELECT pg_catalog.max(w.value) FROM cdp_data.source_watermark AS w WHERE w.source OPERATOR(pg_catalog.=) s.name) AS watermark,

@@ -173,11 +173,11 @@ BEGIN
             MESSAGE = 'watermark_overlap without watermark',
             HINT = 'Give the watermark, or leave watermark_overlap out.';
     END IF;
-    IF CASE watermark_type::regtype
+    IF (CASE watermark_type::regtype
            WHEN 'timestamptz'::regtype THEN overlap::interval < '0'::interval
            WHEN 'int8'::regtype THEN overlap::bigint < 0
            WHEN 'numeric'::regtype THEN overlap::numeric < 0 OR overlap::numeric = 'NaN'
-           ELSE true END THEN
+           ELSE true END) THEN
         RAISE invalid_parameter_value USING
             MESSAGE = pg_catalog.format('invalid watermark_overlap "%s"', overlap),
             HINT = 'For times it is an interval (1 hour), for numbers a number, neither of them negative; texts have none.';
@@ -260,9 +260,7 @@ BEGIN
            pg_catalog.array_agg(c.type ORDER BY c.number) FILTER (WHERE c.kind = 'property' AND c.is_declared)
     INTO trait_names, trait_types, property_names, property_types
     FROM cdp_data.source_column AS c WHERE c.source = $1;
-    IF pg_catalog.to_regprocedure('cdp.declare_trait_columns(text,text[],regtype[])') IS NOT NULL THEN
-        PERFORM cdp.declare_trait_columns($1, COALESCE(trait_names, '{}'), COALESCE(trait_types, '{}')::regtype[]);
-    END IF;
+    PERFORM cdp.declare_trait_columns($1, COALESCE(trait_names, '{}'), COALESCE(trait_types, '{}')::regtype[]);
     PERFORM cdp.register_source_properties($1, COALESCE(property_names, '{}'), COALESCE(property_types, '{}'));
     PERFORM cdp.install_capture($1);
 END
@@ -299,7 +297,6 @@ BEGIN
     DELETE FROM cdp_data.source_state AS t WHERE t.name = drop_source.name;
     DELETE FROM cdp_data.source_column AS c WHERE c.source = drop_source.name;
     DELETE FROM cdp_data.source AS s WHERE s.name = drop_source.name;
-    DELETE FROM cdp_data.trait_source AS t WHERE t.source = drop_source.name;
 END
 $drop$;
 COMMENT ON FUNCTION cdp.drop_source(text, boolean) IS
@@ -366,7 +363,7 @@ BEGIN
     SELECT pg_catalog.format('cdp.profile_of(%L, i.observed_at, cdp.record_hash(i.record_key), %s)', s.name,
                pg_catalog.string_agg(pg_catalog.format('%L::pg_catalog.text, i.v%s', c.name, c.number), ', ' ORDER BY c.number))
     INTO history
-    FROM cdp_data.source_column AS c JOIN cdp_data.trait AS t ON COALESCE(pg_catalog.to_jsonb(t) ->> 'key', t.name) = c.name AND t.history
+    FROM cdp_data.source_column AS c JOIN cdp_data.trait AS t ON t.key = c.name AND t.history
     WHERE c.source = s.name AND c.kind = 'trait' HAVING pg_catalog.count(*) > 0;
 
     parts := ARRAY[pg_catalog.format(
@@ -505,7 +502,7 @@ BEGIN
            pg_catalog.string_agg(pg_catalog.format('(r.k%s)::pg_catalog.text', c.number), ', ' ORDER BY c.number) AS as_text,
            pg_catalog.string_agg(
                -- In its own type an index of the table serves; equality of other types is that of their texts.
-               CASE WHEN c.type LIKE 'pg_catalog.%' OR c.type NOT LIKE '%.%'
+               CASE WHEN c.type NOT LIKE '%.%'
                     THEN pg_catalog.format('r.k%s OPERATOR(pg_catalog.=) (pg_catalog.jsonb_array_element_text(w.key::pg_catalog.jsonb, %s))::%s', c.number, c.number - 1, c.type::regtype)
                     ELSE pg_catalog.format('(r.k%s)::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.jsonb_array_element_text(w.key::pg_catalog.jsonb, %s)', c.number, c.number - 1) END,
                ' AND ' ORDER BY c.number) AS equalities,
@@ -573,7 +570,7 @@ BEGIN
         WHEN selection = 'keys' THEN
             conditions := conditions || CASE
                 WHEN keys.number > 1 THEN pg_catalog.format('EXISTS (SELECT FROM pg_catalog.unnest($1) AS w(key) WHERE %s)', keys.equalities)
-                WHEN keys.type LIKE 'pg_catalog.%' OR keys.type NOT LIKE '%.%' THEN pg_catalog.format('r.k1 OPERATOR(pg_catalog.=) ANY ($1::%s[])', keys.type::regtype)
+                WHEN keys.type NOT LIKE '%.%' THEN pg_catalog.format('r.k1 OPERATOR(pg_catalog.=) ANY ($1::%s[])', keys.type::regtype)
                 ELSE '(r.k1)::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1)' END;
         WHEN selection = 'missing' AND s.deleted IS NOT NULL THEN
             conditions := conditions || 'r.deleted IS NOT TRUE'::text;

@@ -169,6 +169,8 @@ reading_error_callback(void *argument)
 	if (geterrcode() == ERRCODE_UNDEFINED_COLUMN && reading->is_bare_name)
 		errhint("The arguments are SQL expressions over the rows of %s; a constant is written in quotes of its own: %s => $$'%s'$$.",
 				reading->declaration->relation, reading->rule->name, reading->text);
+	if (geterrcode() == ERRCODE_GROUPING_ERROR)
+		errhint("An expression is evaluated for one row at a time.  Declare a view as the source where more is needed.");
 	errcontext("argument \"%s\" of %s", reading->rule->name, reading->declaration->function);
 }
 
@@ -609,6 +611,15 @@ check_column(const Declaration *declaration, const Reading *reading, const Targe
 	return type;
 }
 
+/* The name of a type, with its schema unless it is PostgreSQL's own. */
+static const char *
+type_name(Oid type)
+{
+	const char *name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+
+	return strncmp(name, "pg_catalog.", 11) == 0 ? name + 11 : name;
+}
+
 static void
 note_column(Declaration *declaration, const char *kind, int number, const char *name, Oid type)
 {
@@ -617,7 +628,7 @@ note_column(Declaration *declaration, const char *kind, int number, const char *
 	declaration->column_kinds[i] = CStringGetTextDatum(kind);
 	declaration->column_numbers[i] = Int32GetDatum(number);
 	declaration->column_names[i] = CStringGetTextDatum(name);
-	declaration->column_types[i] = CStringGetTextDatum(format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY));
+	declaration->column_types[i] = CStringGetTextDatum(type_name(type));
 }
 
 /* Reads one text and notes its columns. */
@@ -715,6 +726,12 @@ check_parts(const Declaration *declaration)
 				 errhint("The view pg_timezone_names lists the time zones.")));
 }
 
+static void
+relation_error_callback(void *argument)
+{
+	errcontext("argument \"relation\" of %s", ((const Declaration *) argument)->function);
+}
+
 /* Finds the relation, and its qualified name. */
 static void
 find_relation(Declaration *declaration)
@@ -722,6 +739,12 @@ find_relation(Declaration *declaration)
 	Oid			relation;
 	char		kind;
 	RangeVar   *range;
+	ErrorContextCallback error_context;
+
+	error_context.callback = relation_error_callback;
+	error_context.arg = declaration;
+	error_context.previous = error_context_stack;
+	error_context_stack = &error_context;
 
 	declaration->range = range = makeRangeVarFromNameList(cdp_qualified_name_list(declaration->relation));
 	relation = RangeVarGetRelid(range, AccessShareLock, false);
@@ -744,6 +767,7 @@ find_relation(Declaration *declaration)
 	range->catalogname = NULL;
 	range->schemaname = get_namespace_name(get_rel_namespace(relation));
 	declaration->relation = pstrdup(quote_qualified_identifier(range->schemaname, range->relname));
+	error_context_stack = error_context.previous;
 }
 
 /*
