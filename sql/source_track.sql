@@ -9,12 +9,13 @@ CREATE FUNCTION cdp.track(
 COMMENT ON FUNCTION cdp.track(jsonb, text, timestamptz, jsonb, text, text, timestamptz) IS
 'Takes in one event of whoever the identifiers name, such as {"anonymous_id": "f3a9"}, and returns the profile; NULL when it is rejected (see cdp.rejected_records).  The same (source, record_key) again replaces the event, or changes nothing; without a record_key each call is an event of its own.';
 
-CREATE FUNCTION cdp.profile_of_json(source text, observed_at timestamptz, traits jsonb, record bigint, names text[], types text[], time_zone text)
-    RETURNS cdp.profile
+CREATE FUNCTION cdp.profile_of_json(source text, observed_at timestamptz, traits jsonb, record bigint, names text[], types text[], time_zone text,
+    OUT said cdp.profile, OUT unfit text[])
+    RETURNS record
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_profile_of_json';
 COMMENT ON FUNCTION cdp.profile_of_json(text, timestamptz, jsonb, bigint, text[], text[], text) IS
-'Part of cdp.identify: what cdp.profile_build gives, with the named traits brought to these types; a value that does not fit stays as it is.';
+'Part of cdp.identify: what cdp.profile_build gives, with the named traits brought to these types, and the names of traits whose value does not fit, which are left out.';
 
 CREATE FUNCTION cdp.store_contribution(source text, record_key text, observed_at timestamptz, hub bigint, traits jsonb) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -28,7 +29,8 @@ DECLARE
     names text[];
     types text[];
     with_history text[];
-    said cdp.profile;
+    spoken record;
+    past cdp.profile;
     previous_hub bigint;
     written bigint;
     people bigint[];
@@ -36,10 +38,10 @@ BEGIN
     SELECT COALESCE(pg_catalog.array_agg(t.key), '{}'), COALESCE(pg_catalog.array_agg(t.type), '{}'), pg_catalog.array_agg(t.key) FILTER (WHERE t.history)
     INTO names, types, with_history
     FROM cdp_data.trait AS t WHERE $5 ? t.key;
-    said := cdp.profile_of_json($1, $3, $5, record, names, types, zone);
+    spoken := cdp.profile_of_json($1, $3, $5, record, names, types, zone);
     SELECT c.hub INTO previous_hub FROM cdp_data.contribution AS c WHERE c.source = $1 AND c.record_key = $2 FOR UPDATE;
     INSERT INTO cdp_data.contribution AS c (hub, observed_at, source, record_key, traits)
-    VALUES ($4, $3, $1, $2, said)
+    VALUES ($4, $3, $1, $2, spoken.said)
     ON CONFLICT ON CONSTRAINT contribution_key DO UPDATE
     SET hub = EXCLUDED.hub, observed_at = EXCLUDED.observed_at, traits = EXCLUDED.traits
     -- Equal profiles have equal bytes.
@@ -47,10 +49,20 @@ BEGIN
       AND ROW(c.hub, c.observed_at, c.traits)::record OPERATOR(pg_catalog.*<>) ROW(EXCLUDED.hub, EXCLUDED.observed_at, EXCLUDED.traits)::record;
     GET DIAGNOSTICS written = ROW_COUNT;
     IF with_history IS NOT NULL THEN
-        INSERT INTO cdp_data.contribution_history AS h (hub, source, record_key, observed_at, traits)
-        SELECT $4, $1, $2, $3, cdp.profile_of_json($1, $3, (SELECT pg_catalog.jsonb_object_agg(j.key, j.value) FROM pg_catalog.jsonb_each($5) AS j WHERE j.key = ANY (with_history)),
-                                                   record, names, types, zone)
+        SELECT j.said INTO past
+        FROM cdp.profile_of_json($1, $3, (SELECT pg_catalog.jsonb_object_agg(e.key, e.value) FROM pg_catalog.jsonb_each($5) AS e WHERE e.key = ANY (with_history)),
+                                 record, names, types, zone) AS j;
+        INSERT INTO cdp_data.contribution_history AS h (hub, source, record_key, observed_at, traits) VALUES ($4, $1, $2, $3, past)
         ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits;
+    END IF;
+    IF spoken.unfit <> '{}' THEN
+        DELETE FROM cdp_data.rejected_record AS r WHERE r.source = $1 AND r.record_key = $2;
+        INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, profile_id, rejected_at)
+        SELECT $1, $2, $3, 'invalid_trait',
+               'left out: ' || (SELECT pg_catalog.string_agg(pg_catalog.format('%s is not of type %s', t.key, t.type), ', ' ORDER BY t.key)
+                                FROM cdp_data.trait AS t WHERE t.key = ANY (spoken.unfit)),
+               '{}', i.profile_id, pg_catalog.clock_timestamp()
+        FROM cdp_data.identifier AS i WHERE i.id = $4;
     END IF;
     IF written > 0 THEN
         people := ARRAY(SELECT DISTINCT i.profile_id FROM cdp_data.identifier AS i WHERE i.id = ANY (ARRAY[$4, previous_hub]));

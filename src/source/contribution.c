@@ -4,12 +4,14 @@
  *
  * Traits come as JSON, which knows few types.  Those that are declared with
  * another one (cdp.create_trait) are brought to it; a value that does not fit
- * is kept as JSON gave it, so that nothing is lost.
+ * is left out, and noted by the caller.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -55,18 +57,20 @@ contribution_store(const SingleRecord *record, Jsonb *traits)
 	SPI_finish();
 }
 
-/* A value of one of the types that a trait can have, as JSON has it when it does not fit. */
-static void
+/* A value of one of the types that a trait can have; false when it does not fit. */
+static bool
 pack_typed(ProfileHost *host, TypedTarget *target, const JsonbValue *scalar, pg_tz *zone, ProfileValue *value)
 {
 	Datum		datum;
 	text	   *string;
 
-	if (target == NULL || scalar->type == jbvNull || !typed_value(target, scalar, zone, &datum))
+	if (target == NULL || scalar->type == jbvNull || target->type == JSONBOID)
 	{
 		cdp_profile_pack_scalar(host, scalar, value);
-		return;
+		return true;
 	}
+	if (!typed_value(target, scalar, zone, &datum))
+		return false;
 	switch (target->type)
 	{
 		case BOOLOID:
@@ -89,18 +93,21 @@ pack_typed(ProfileHost *host, TypedTarget *target, const JsonbValue *scalar, pg_
 			cdp_profile_pack_integer(host, PROFILE_TIMESTAMPTZ, DatumGetTimestampTz(datum), value);
 			break;
 		default:
-			cdp_profile_pack_scalar(host, scalar, value);
-			break;
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("a trait cannot be of type %s", format_type_be(target->type))));
 	}
+	return true;
 }
 
 /*
  * cdp.profile_of_json(source text, observed_at timestamptz, traits jsonb,
- *					   record bigint, names text[], types text[], time_zone text)
- * returns cdp.profile
+ *					   record bigint, names text[], types text[], time_zone text,
+ *					   OUT said cdp.profile, OUT unfit text[])
  *
- * What cdp.profile_build gives, with the named traits brought to these types.
- * Times without a zone are read in the given one.  NULL when an argument is.
+ * What cdp.profile_build gives, with the named traits brought to these types,
+ * and the names of those whose value does not fit, which are left out.  Times
+ * without a zone are read in the given one.  NULL when an argument is.
  *
  * Errors: traits that are no object; types that a trait cannot have.
  */
@@ -113,6 +120,7 @@ cdp_profile_of_json(PG_FUNCTION_ARGS)
 	pg_tz	   *zone = pg_tzset(text_to_cstring(PG_GETARG_TEXT_PP(6)));
 	ProfileServerHost host;
 	ProfileBuilder builder;
+	TupleDesc	descriptor;
 	uint32_t	origin;
 	JsonbIterator *iterator;
 	JsonbValue	name;
@@ -122,7 +130,13 @@ cdp_profile_of_json(PG_FUNCTION_ARGS)
 	int			name_count;
 	int			type_count;
 	TypedTarget *targets;
+	Datum	   *unfit;
+	int			unfit_count = 0;
+	Datum		result[2];
+	bool		nulls[2] = {false, false};
 
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
 	contribution_check(traits);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(4), TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &name_count);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(5), TEXTOID, -1, false, TYPALIGN_INT, &types, NULL, &type_count);
@@ -131,6 +145,7 @@ cdp_profile_of_json(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("names and types must have the same length")));
 	targets = cdp_palloc0_array(TypedTarget, name_count + 1);
+	unfit = cdp_palloc_array(Datum, JB_ROOT_COUNT(traits) + 1);
 
 	cdp_profile_host_init(&host);
 	profile_builder_init(&builder, &host.host);
@@ -159,9 +174,15 @@ cdp_profile_of_json(PG_FUNCTION_ARGS)
 				typed_target_init(target, type, -1, CurrentMemoryContext);
 			}
 		}
-		pack_typed(&host.host, target, &scalar, zone, &value);
+		if (!pack_typed(&host.host, target, &scalar, zone, &value))
+		{
+			unfit[unfit_count++] = PointerGetDatum(cstring_to_text_with_len(name.val.string.val, name.val.string.len));
+			continue;
+		}
 		if (!profile_builder_add(&builder, name.val.string.val, name.val.string.len, origin, observed_at, &value))
 			cdp_profile_fail(&host);
 	}
-	PG_RETURN_PROFILE(cdp_profile_from_builder(&builder));
+	result[0] = PointerGetDatum(cdp_profile_from_builder(&builder));
+	result[1] = PointerGetDatum(construct_array(unfit, unfit_count, TEXTOID, -1, false, TYPALIGN_INT));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
 }

@@ -39,7 +39,7 @@ SELECT cdp.create_source('web', 'shop.visit', record_key => 'id', occurred_at =>
 SELECT cdp.create_source('click', 'shop.click', record_key => 'id', occurred_at => 'at', event_name => $$'click'$$, identifiers => 'cookie AS anonymous_id', capture => 'queue');
 UPDATE cdp_data.source_state SET needs_full = false;
 SQL
-my $connection = $publisher->connstr('postgres');
+my $connection = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION shop CONNECTION '$connection' PUBLICATION shop");
 
 # All that was published so far is applied.

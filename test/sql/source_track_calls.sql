@@ -139,8 +139,11 @@ SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '20
 SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '2024-01-02', traits => '{"country": "XX"}') = :eve AS same;
 SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '2024-03-03') = :eve AS same;
 SELECT signed_up, orders, country, plan, record_count FROM people WHERE profile_id = :eve;
--- A value that does not fit its type is kept as it is, and its column shows none.
-SELECT value -> 'orders' AS orders FROM cdp.profile_values WHERE profile_id = :eve;
+-- A value that does not fit its type is left out, and said so, until the record comes with another.
+SELECT source, record_key, reason, detail FROM cdp.rejected_records;
+SELECT value ? 'orders' AS has_orders FROM cdp.profile_values WHERE profile_id = :eve;
+SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '2024-03-03', traits => '{"country": "DE", "plan": "gold", "orders": "15"}') = :eve AS same;
+SELECT count(*) AS rejected FROM cdp.rejected_records;
 SELECT observed_at, traits ->> 'plan' AS plan FROM cdp_data.contribution_history ORDER BY observed_at;
 -- Two records of a person, by the policy of the trait.
 SELECT cdp.identify('{"email": "eve@example.org"}', 'app', 'e', '2024-06-01', traits => '{"country": "IT", "orders": 4}') = :eve AS same;
