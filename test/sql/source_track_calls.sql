@@ -4,6 +4,7 @@
 SET client_min_messages = warning;
 SELECT cdp.setup();
 SET TimeZone = 'UTC';
+SET search_path = public, cdp;
 SELECT cdp.configure('time_zone', 'Europe/Paris');
 
 -- What is stored of the events, and who they belong to.
@@ -136,12 +137,12 @@ SELECT signed_up, orders, country, plan, record_count FROM people WHERE profile_
 SELECT value -> 'nickname' AS nickname, value ->> 'signed_up' AS signed_up FROM cdp.profile_values WHERE profile_id = :eve;
 -- A newer version replaces all that the record said; an older one says nothing; without traits they stay.
 SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '2024-03-02', traits => '{"country": "DE", "plan": "gold", "orders": 1.5}') = :eve AS same;
-SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '2024-01-02', traits => '{"country": "XX"}') = :eve AS same;
-SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '2024-03-03') = :eve AS same;
-SELECT signed_up, orders, country, plan, record_count FROM people WHERE profile_id = :eve;
 -- A value that does not fit its type is left out, and said so, until the record comes with another.
 SELECT source, record_key, reason, detail FROM cdp.rejected_records;
 SELECT value ? 'orders' AS has_orders FROM cdp.profile_values WHERE profile_id = :eve;
+SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '2024-01-02', traits => '{"country": "XX"}') = :eve AS same;
+SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '2024-03-03') = :eve AS same;
+SELECT signed_up, orders, country, plan, record_count FROM people WHERE profile_id = :eve;
 SELECT cdp.identify('{"email": "eve@example.org", "crm_id": 5}', 'crm', '5', '2024-03-03', traits => '{"country": "DE", "plan": "gold", "orders": "15"}') = :eve AS same;
 SELECT count(*) AS rejected FROM cdp.rejected_records;
 SELECT observed_at, traits ->> 'plan' AS plan FROM cdp_data.contribution_history ORDER BY observed_at;

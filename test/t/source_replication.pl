@@ -80,7 +80,7 @@ catch_up();
 is(people(), "c1 ann\@example.org FR 1\nc2 bob\@example.org IT 1", 'first copy: taken in at once');
 is(noted('web'), '1000 1000', 'first copy: each row is noted once');
 is(noted('click'), '2 2', 'first copy: rows of partitions are noted once');
-is($subscriber->safe_psql('postgres', "SELECT count(DISTINCT xmin) FROM cdp_data.record WHERE source = 'crm'"), '1',
+is($subscriber->safe_psql('postgres', "SELECT count(DISTINCT xmin::text) FROM cdp_data.record WHERE source = 'crm'"), '1',
 	'first copy: one batch');
 
 # Changes, one by one.
@@ -96,7 +96,7 @@ INSERT INTO shop.click VALUES (3, 'k3', '2024-02-01');
 UPDATE shop.click SET at = '2025-03-01' WHERE id = 1;
 SQL
 catch_up();
-is(people(), "c1 ann\@example.org ES 2\nc2 bob\@example.org DE 1\nc4 cat\@example.org  0", 'changes: insert, update, change of key, delete');
+is(people(), "c1 ann\@example.org ES 2\nc2 bob\@example.org DE 1\nc4 0", 'changes: insert, update, change of key, delete');
 is($subscriber->safe_psql('postgres', "SELECT string_agg(record_key, ' ' ORDER BY record_key) FROM cdp_data.contribution WHERE source = 'crm'"),
 	'1 2 30', 'changes: no record is lost or doubled');
 is(noted('web'), '3 3', 'changes: each is noted once');
