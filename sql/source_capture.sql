@@ -269,7 +269,7 @@ BEGIN
                 WHEN OTHERS THEN
                     RAISE WARNING USING
                         MESSAGE = pg_catalog.format('changes of %s were not captured for source "%s" of cdp', TG_RELID::regclass, source_name),
-                        HINT = pg_catalog.format('CALL cdp.refresh(ARRAY[%L], full => true) reads them.', source_name);
+                        HINT = pg_catalog.format('CALL cdp.refresh(ARRAY[%L], full_compare => true) reads them.', source_name);
             END;
             RETURN NULL;
     END
