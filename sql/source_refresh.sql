@@ -283,6 +283,8 @@ BEGIN
         -- What was noted before is seen by the statements that follow.
         DELETE FROM cdp_data.captured_key AS c WHERE c.source = pull_source.source;
         DELETE FROM cdp_data.source_watermark AS w WHERE w.source = pull_source.source;
+        -- Rows that still cannot be taken in are noted again.
+        DELETE FROM cdp_data.rejected_record AS r WHERE r.source = pull_source.source;
         had_data := EXISTS (SELECT FROM cdp_data.record AS r WHERE r.source = pull_source.source)
                     OR EXISTS (SELECT FROM cdp_data.contribution AS c WHERE c.source = pull_source.source)
                     OR EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = pull_source.source);

@@ -571,6 +571,9 @@ check_column(const Declaration *declaration, const Reading *reading, const Targe
 		case MEANS_KEY:
 			if (type_is_rowtype(type) || OidIsValid(get_element_type(type)) || type == JSONOID || !has_equality(type))
 				refuse_type(reading, subject, given, "A key is a text, a number, a UUID or the like; several columns make a key, too: record_key => 'a, b'.", location);
+			/* no time zone is needed for the text of a time */
+			if (type != TIMESTAMPOID)
+				return property_type(reading, subject, given, location);
 			break;
 		case MEANS_TIME:
 			if (type == TIMESTAMPOID || type == DATEOID)
@@ -1091,7 +1094,10 @@ cdp_alter_source(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The columns as they were declared, against those of today. */
+/*
+ * The columns as they were declared, against those of today.  Identifiers are
+ * kept as text, whatever their type.
+ */
 static void
 compare_columns(const Declaration *declaration)
 {
@@ -1107,7 +1113,8 @@ compare_columns(const Declaration *declaration)
 	if (SPI_execute_with_args("SELECT c.kind, c.name, c.type, n.type FROM cdp_data.source_column AS c"
 							  " JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) AS n(kind, number, type)"
 							  " ON n.kind OPERATOR(pg_catalog.=) c.kind AND n.number OPERATOR(pg_catalog.=) c.number"
-							  " WHERE c.source OPERATOR(pg_catalog.=) $1 AND c.type OPERATOR(pg_catalog.<>) n.type ORDER BY c.kind, c.number",
+							  " WHERE c.source OPERATOR(pg_catalog.=) $1 AND c.kind OPERATOR(pg_catalog.<>) 'identifier'"
+							  " AND c.type OPERATOR(pg_catalog.<>) n.type ORDER BY c.kind, c.number",
 							  4, types, values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not compare the columns of source \"%s\"", declaration->name);
 	if (SPI_processed > 0)
