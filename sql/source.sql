@@ -89,7 +89,7 @@ AS $views$
 BEGIN
     CREATE OR REPLACE VIEW cdp.sources AS
         SELECT s.name AS source, s.kind, s.relation, s.capture, s.owner, t.status, t.rows_read, t.rejected,
-               (SELECT pg_catalog.max(w.value) FROM cdp_data.source_watermark AS w WHERE w.source OPERATOR(pg_catalog.=) s.name) AS watermark,
+               (SELECT pg_catalog.max(b.watermark) FROM cdp_data.source_batch AS b WHERE b.source OPERATOR(pg_catalog.=) s.name) AS watermark,
                pg_catalog.now() OPERATOR(pg_catalog.-) t.last_success_at AS lag,
                (SELECT pg_catalog.count(*) FROM cdp_data.captured_key AS c WHERE c.source OPERATOR(pg_catalog.=) s.name) AS queued,
                t.last_refresh_at, t.last_success_at, t.last_full_at, t.last_error, t.last_sqlstate, t.last_hint, t.failed_since

@@ -252,7 +252,7 @@ BEGIN
     -- Everything is read again; what was read so far stays until then.
     INSERT INTO cdp_data.source_state AS t (name) VALUES ($1)
     ON CONFLICT ON CONSTRAINT source_state_pkey DO UPDATE SET needs_full = true;
-    DELETE FROM cdp_data.source_watermark AS w WHERE w.source = $1;
+    DELETE FROM cdp_data.source_batch AS b WHERE b.source = $1;
 
     SELECT pg_catalog.array_agg(c.name ORDER BY c.number) FILTER (WHERE c.kind = 'trait'),
            pg_catalog.array_agg(c.type ORDER BY c.number) FILTER (WHERE c.kind = 'trait'),
@@ -293,7 +293,7 @@ BEGIN
         DELETE FROM cdp_data.rejected_record AS r WHERE r.source = drop_source.name;
     END IF;
     DELETE FROM cdp_data.captured_key AS c WHERE c.source = drop_source.name;
-    DELETE FROM cdp_data.source_watermark AS w WHERE w.source = drop_source.name;
+    DELETE FROM cdp_data.source_batch AS b WHERE b.source = drop_source.name;
     DELETE FROM cdp_data.source_state AS t WHERE t.name = drop_source.name;
     DELETE FROM cdp_data.source_column AS c WHERE c.source = drop_source.name;
     DELETE FROM cdp_data.source AS s WHERE s.name = drop_source.name;
@@ -419,37 +419,38 @@ BEGIN
         stored, s.name,
         (SELECT pg_catalog.string_agg('t.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)),
         (SELECT pg_catalog.string_agg('w.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)));
-    parts := parts || pg_catalog.format(
-        'put AS (INSERT INTO cdp_data.%1$I AS t (source, record_key, hub, observed_at, %3$s) SELECT %2$L, c.record_key, c.hub, c.observed_at, %4$s FROM changed AS c'
-        ' ON CONFLICT ON CONSTRAINT %5$I DO UPDATE SET (%6$s) = ROW(%7$s))',
-        stored, s.name, pg_catalog.array_to_string(columns, ', '),
-        (SELECT pg_catalog.string_agg('c.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(columns) WITH ORDINALITY AS x(name, number)),
-        stored || '_key', pg_catalog.array_to_string(comparison, ', '),
-        (SELECT pg_catalog.string_agg('EXCLUDED.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)));
     IF history IS NOT NULL THEN
         parts := parts || pg_catalog.format(
             'versions AS (INSERT INTO cdp_data.contribution_history AS t (hub, source, record_key, observed_at, traits)'
             ' SELECT c.hub, %L, c.record_key, c.observed_at, c.versioned_traits FROM changed AS c'
             ' ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits)', s.name);
     END IF;
-    IF s.watermark IS NOT NULL AND selection IN ('all', 'since') THEN
+    IF selection IN ('all', 'since') THEN
         -- A time that lies ahead, or never ends, must not hide what comes later.
-        parts := parts || (
-            SELECT pg_catalog.format(
-                'mark AS (INSERT INTO cdp_data.source_watermark (source, value) SELECT %L, pg_catalog.to_jsonb(%s) #>> ''{}'' FROM incoming AS i HAVING pg_catalog.count(i.w) > 0)',
-                s.name,
-                CASE c.type::regtype WHEN 'timestamptz'::regtype
-                     THEN 'LEAST(pg_catalog.max(i.w) FILTER (WHERE pg_catalog.isfinite(i.w)), pg_catalog.now())' ELSE 'pg_catalog.max(i.w)' END)
-            FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark');
+        parts := parts || pg_catalog.format(
+            'batch AS (INSERT INTO cdp_data.source_batch (source, watermark, added, changed)'
+            ' SELECT %L, %s, pg_catalog.count(*) FILTER (WHERE c.old_hub IS NULL), pg_catalog.count(c.old_hub) FROM changed AS c)',
+            s.name,
+            COALESCE((
+                SELECT pg_catalog.format('(SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM incoming AS i)', CASE c.type::regtype
+                    WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(i.w) FILTER (WHERE pg_catalog.isfinite(i.w)), pg_catalog.now())' ELSE 'pg_catalog.max(i.w)' END)
+                FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark'), 'NULL'));
     END IF;
     -- -hub stands for whoever holds it when it is looked at, 0 for everybody: after a first load
     -- that is less work than one row for each.
-    RETURN pg_catalog.format(
-        E'WITH %s,\nis_much AS (SELECT pg_catalog.count(*) > (SELECT GREATEST(100000, p.reltuples / 5) FROM pg_catalog.pg_class AS p'
-        ' WHERE p.oid = ''cdp_data.profile_row''::pg_catalog.regclass) AS yes FROM changed)'
-        '\nINSERT INTO cdp_data.changed_profile (profile_id) SELECT 0 FROM is_much AS m WHERE m.yes UNION ALL SELECT DISTINCT -h.hub'
+    parts := parts || ARRAY[
+        'is_much AS (SELECT pg_catalog.count(*) > (SELECT GREATEST(100000, p.reltuples / 5) FROM pg_catalog.pg_class AS p'
+        ' WHERE p.oid = ''cdp_data.profile_row''::pg_catalog.regclass) AS yes FROM changed)',
+        'people AS (INSERT INTO cdp_data.changed_profile (profile_id) SELECT 0 FROM is_much AS m WHERE m.yes UNION ALL SELECT DISTINCT -h.hub'
         ' FROM (SELECT g.hub FROM gone AS g UNION ALL SELECT c.hub FROM changed AS c UNION ALL SELECT c.old_hub FROM changed AS c WHERE c.old_hub <> c.hub) AS h'
-        ' WHERE NOT (SELECT m.yes FROM is_much AS m)',
+        ' WHERE NOT (SELECT m.yes FROM is_much AS m))'];
+    RETURN pg_catalog.format(
+        E'WITH %8$s\nINSERT INTO cdp_data.%1$I AS t (source, record_key, hub, observed_at, %3$s) SELECT %2$L, c.record_key, c.hub, c.observed_at, %4$s FROM changed AS c'
+        ' ON CONFLICT ON CONSTRAINT %5$I DO UPDATE SET (%6$s) = ROW(%7$s)',
+        stored, s.name, pg_catalog.array_to_string(columns, ', '),
+        (SELECT pg_catalog.string_agg('c.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(columns) WITH ORDINALITY AS x(name, number)),
+        stored || '_key', pg_catalog.array_to_string(comparison, ', '),
+        (SELECT pg_catalog.string_agg('EXCLUDED.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)),
         pg_catalog.array_to_string(parts, E',\n'));
 END
 $write$;
@@ -579,7 +580,7 @@ BEGIN
     IF selection = 'list' THEN
         -- Past a watermark also the rows that the filter keeps out, since they may have been let in before.
         query := pg_catalog.format(E'SELECT %s, %s\nFROM %s%s) AS r(%s)%s', head[1],
-            CASE WHEN s.watermark IS NULL THEN 'NULL::pg_catalog.text' ELSE pg_catalog.format('pg_catalog.jsonb_extract_path_text(pg_catalog.to_jsonb((r.w)::%s))', watermark_type) END,
+            CASE WHEN s.watermark IS NULL THEN 'NULL::pg_catalog.text' ELSE pg_catalog.format('pg_catalog.to_jsonb((r.w)::%s) OPERATOR(pg_catalog.#>>) ''{}''', watermark_type) END,
             subquery, CASE WHEN past IS NULL THEN E'\nWHERE (' || s.filter || E'\n)' END, pg_catalog.array_to_string(names, ', '), E'\nWHERE ' || past);
         RETURN;
     END IF;

@@ -149,7 +149,8 @@ DECLARE
 BEGIN
     failed := failed_before;
     BEGIN
-        SELECT ARRAY[t.rows_read, t.records_new, t.records_changed, t.records_unchanged, t.retracted, t.rejected] INTO counts
+        -- Events that hold one identifier are no records of the identity graph, so what was stored is counted.
+        SELECT ARRAY[t.rows_read, LEAST(t.records_new, t.written), t.written - LEAST(t.records_new, t.written), t.rows_read - t.rejected - t.written, t.retracted, t.rejected] INTO counts
         FROM cdp.take_in(source, 'keys', keys) AS t;
         RETURN;
     EXCEPTION WHEN OTHERS THEN
@@ -187,6 +188,8 @@ CREATE FUNCTION cdp.take_in_rows(source text, selection text, since text) RETURN
 AS $rows$
 DECLARE
     counts bigint[];
+    added bigint;
+    changed bigint;
     part record;
     state text;
     all_keys text[];
@@ -195,8 +198,14 @@ DECLARE
     total bigint[] := ARRAY[0, 0, 0, 0, 0, 0];
 BEGIN
     BEGIN
-        SELECT ARRAY[t.rows_read, t.records_new, t.records_changed, t.records_unchanged, t.retracted, t.rejected] INTO counts
+        SELECT ARRAY[t.rows_read, 0, 0, 0, t.retracted, t.rejected] INTO counts
         FROM cdp.take_in(source, selection, NULL, since) AS t;
+        -- Events that hold one identifier are no records of the identity graph, so what was stored is counted.
+        SELECT pg_catalog.sum(b.added), pg_catalog.sum(b.changed) INTO added, changed
+        FROM cdp_data.source_batch AS b WHERE b.source = take_in_rows.source;
+        counts[2] := COALESCE(added, 0);
+        counts[3] := COALESCE(changed, 0);
+        counts[4] := GREATEST(counts[1] - counts[2] - counts[3] - counts[5] - counts[6], 0);
         RETURN counts;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE;
@@ -229,18 +238,19 @@ DECLARE
 BEGIN
     SELECT c.type INTO watermark_type FROM cdp_data.source_column AS c WHERE c.source = keep_watermark.source AND c.kind = 'watermark';
     IF NOT FOUND THEN
+        DELETE FROM cdp_data.source_batch AS b WHERE b.source = keep_watermark.source;
         RETURN;
     END IF;
     -- A time that lies ahead must not hide what comes later.
     EXECUTE pg_catalog.format(
-        'SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM (SELECT w.value FROM cdp_data.source_watermark AS w WHERE w.source = $1 UNION ALL SELECT m FROM pg_catalog.unnest($2) AS m) AS v(value)',
+        'SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM (SELECT b.watermark FROM cdp_data.source_batch AS b WHERE b.source = $1 UNION ALL SELECT m FROM pg_catalog.unnest($2) AS m) AS v(value)',
         CASE watermark_type::regtype
             WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(v.value::timestamptz) FILTER (WHERE pg_catalog.isfinite(v.value::timestamptz)), pg_catalog.now())'
             ELSE pg_catalog.format('pg_catalog.max(v.value::%s)', watermark_type::regtype) END)
     INTO greatest_value USING source, more;
-    DELETE FROM cdp_data.source_watermark AS w WHERE w.source = keep_watermark.source AND w.value IS DISTINCT FROM greatest_value;
-    IF greatest_value IS NOT NULL AND NOT EXISTS (SELECT FROM cdp_data.source_watermark AS w WHERE w.source = keep_watermark.source) THEN
-        INSERT INTO cdp_data.source_watermark (source, value) VALUES (source, greatest_value);
+    DELETE FROM cdp_data.source_batch AS b WHERE b.source = keep_watermark.source;
+    IF greatest_value IS NOT NULL THEN
+        INSERT INTO cdp_data.source_batch (source, watermark, added, changed) VALUES (source, greatest_value, 0, 0);
     END IF;
 END
 $keep$;
@@ -282,7 +292,7 @@ BEGIN
         RAISE NOTICE USING MESSAGE = pg_catalog.format('source "%s": reading all of it (%s)', source, reason);
         -- What was noted before is seen by the statements that follow.
         DELETE FROM cdp_data.captured_key AS c WHERE c.source = pull_source.source;
-        DELETE FROM cdp_data.source_watermark AS w WHERE w.source = pull_source.source;
+        DELETE FROM cdp_data.source_batch AS b WHERE b.source = pull_source.source;
         -- Rows that still cannot be taken in are noted again.
         DELETE FROM cdp_data.rejected_record AS r WHERE r.source = pull_source.source;
         had_data := EXISTS (SELECT FROM cdp_data.record AS r WHERE r.source = pull_source.source)
@@ -312,7 +322,7 @@ BEGIN
         END LOOP;
         IF mode = 'since' THEN
             counts := cdp.add_counts(counts, cdp.take_in_rows(source, 'since', (
-                SELECT w.value FROM cdp_data.source_watermark AS w WHERE w.source = pull_source.source LIMIT 1)));
+                SELECT b.watermark FROM cdp_data.source_batch AS b WHERE b.source = pull_source.source AND b.watermark IS NOT NULL LIMIT 1)));
         END IF;
     END IF;
     PERFORM cdp.keep_watermark(source);

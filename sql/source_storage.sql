@@ -102,14 +102,18 @@ BEGIN
     COMMENT ON COLUMN cdp_data.source_state.failed_since IS 'when it first stopped';
 
     -- Insert-only while a refresh runs, so that nobody waits for it here.
-    CREATE TABLE cdp_data.source_watermark (
+    CREATE TABLE cdp_data.source_batch (
         source text COLLATE "C" NOT NULL,
-        value text NOT NULL
+        watermark text,
+        added bigint NOT NULL,
+        changed bigint NOT NULL
     );
-    CREATE INDEX source_watermark_source ON cdp_data.source_watermark (source);
-    COMMENT ON TABLE cdp_data.source_watermark IS 'watermarks that were read; the greatest one of a source counts';
-    COMMENT ON COLUMN cdp_data.source_watermark.source IS 'source';
-    COMMENT ON COLUMN cdp_data.source_watermark.value IS 'watermark, as text';
+    CREATE INDEX source_batch_source ON cdp_data.source_batch (source);
+    COMMENT ON TABLE cdp_data.source_batch IS 'what each batch of a running refresh came to; afterwards one row of a source holds its watermark';
+    COMMENT ON COLUMN cdp_data.source_batch.source IS 'source';
+    COMMENT ON COLUMN cdp_data.source_batch.watermark IS 'greatest watermark that was read, as text';
+    COMMENT ON COLUMN cdp_data.source_batch.added IS 'records or events that were new';
+    COMMENT ON COLUMN cdp_data.source_batch.changed IS 'records or events that changed';
 
     CREATE SEQUENCE cdp_data.refresh_id;
     CREATE TABLE cdp_data.refresh_log (
