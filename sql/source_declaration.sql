@@ -563,10 +563,14 @@ BEGIN
 
     CASE
         WHEN selection IN ('since', 'list') AND since IS NOT NULL AND watermark_type IS NOT NULL THEN
-            past := pg_catalog.format('(r.w IS NULL OR r.w OPERATOR(pg_catalog.>=) %s)', CASE watermark_type
-                WHEN 'timestamptz'::regtype THEN pg_catalog.format('(%L::pg_catalog.timestamptz OPERATOR(pg_catalog.-) %L::pg_catalog.interval)', since, COALESCE(s.watermark_overlap, '1 hour'))
-                WHEN 'text'::regtype THEN pg_catalog.format('%L::pg_catalog.text', since)
-                ELSE pg_catalog.format('(%L::%s OPERATOR(pg_catalog.-) %L::%s)', since, watermark_type, COALESCE(s.watermark_overlap, '1000'), watermark_type) END);
+            -- One constant, which another server behind a foreign table can compare with, too.
+            past := pg_catalog.format('(r.w IS NULL OR r.w OPERATOR(pg_catalog.>=) %L::%s)',
+                CASE watermark_type
+                    WHEN 'timestamptz'::regtype THEN pg_catalog.to_jsonb(since::timestamptz - COALESCE(s.watermark_overlap, '1 hour')::interval) #>> '{}'
+                    WHEN 'text'::regtype THEN since
+                    ELSE (since::numeric - COALESCE(s.watermark_overlap, '1000')::numeric)::text END,
+                CASE watermark_type WHEN 'numeric'::regtype THEN 'pg_catalog.numeric' WHEN 'int8'::regtype THEN 'pg_catalog.int8'
+                    WHEN 'text'::regtype THEN 'pg_catalog.text' ELSE 'pg_catalog.timestamptz' END);
             conditions := conditions || past;
         WHEN selection = 'keys' THEN
             conditions := conditions || CASE

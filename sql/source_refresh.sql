@@ -110,16 +110,20 @@ COMMENT ON FUNCTION cdp.finish_refresh(bigint, boolean) IS
 
 -- ---------- one source ----------
 
-CREATE FUNCTION cdp.relation_files(relation regclass) RETURNS text[]
+CREATE FUNCTION cdp.relation_files(relation text) RETURNS text[]
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
+    -- Looked up in the catalogs, since who refreshes need not have rights on the schema.
     SELECT pg_catalog.array_agg(pg_catalog.format('%s/%s', c.oid, pg_catalog.pg_relation_filenode(c.oid::regclass)) ORDER BY c.oid)
-    FROM (SELECT t.relid::oid AS relid FROM pg_catalog.pg_partition_tree(relation) AS t WHERE t.isleaf
-          UNION SELECT relation::oid) AS r
+    FROM (SELECT pg_catalog.parse_ident(relation)) AS p(parts)
+    JOIN pg_catalog.pg_namespace AS n ON n.nspname OPERATOR(pg_catalog.=) (p.parts)[1]
+    JOIN pg_catalog.pg_class AS given ON given.relnamespace OPERATOR(pg_catalog.=) n.oid AND given.relname OPERATOR(pg_catalog.=) (p.parts)[2]
+    CROSS JOIN LATERAL (SELECT t.relid::oid AS relid FROM pg_catalog.pg_partition_tree(given.oid::regclass) AS t WHERE t.isleaf
+                        UNION SELECT given.oid) AS r
     JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) r.relid
-    WHERE c.relkind = ANY (ARRAY['r', 'm']::"char"[]);
+    WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'm']::"char"[]);
 END;
-COMMENT ON FUNCTION cdp.relation_files(regclass) IS
+COMMENT ON FUNCTION cdp.relation_files(text) IS
 'Part of cdp.refresh: the tables behind a relation and their files, which change when a table is replaced or truncated; NULL for views and foreign tables.';
 
 CREATE FUNCTION cdp.note_failed_row(source text, record_key text, state text, message text) RETURNS void
@@ -165,7 +169,7 @@ BEGIN
         IF failed > 1000 THEN
             RAISE data_exception USING
                 MESSAGE = pg_catalog.format('expressions of source "%s" fail for more than 1000 rows', source),
-                HINT = 'See cdp.rejected_records after a refresh of fewer rows, or mend the expressions with cdp.alter_source.';
+                HINT = 'Mend them with cdp.alter_source, for example with CASE or a filter.';
         END IF;
         PERFORM cdp.note_failed_row(source, keys[1], state, message);
         counts[1] := 1;
@@ -277,7 +281,7 @@ BEGIN
     PERFORM cdp.verify_source(source);
     SELECT t.* INTO STRICT s FROM cdp_data.source AS t WHERE t.name = pull_source.source;
     SELECT t.* INTO STRICT state FROM cdp_data.source_state AS t WHERE t.name = pull_source.source;
-    files := cdp.relation_files(s.relation::regclass);
+    files := cdp.relation_files(s.relation);
     reason := CASE
         WHEN full_compare THEN 'asked for'
         WHEN state.last_full_at IS NULL THEN 'first time'

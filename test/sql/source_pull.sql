@@ -2,6 +2,7 @@
 -- the guard, replaced tables, drift, transaction blocks, failures.
 SET client_min_messages = warning;
 SET timezone = 'UTC';
+SET datestyle = 'ISO';
 \set SHOW_CONTEXT never
 SELECT cdp.setup() IS NOT NULL AS set_up;
 CREATE SCHEMA crm;

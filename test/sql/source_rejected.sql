@@ -3,6 +3,7 @@
 -- versions in the table, and profile ids in place of identifiers.
 SET client_min_messages = warning;
 SET timezone = 'UTC';
+SET datestyle = 'ISO';
 \set SHOW_CONTEXT never
 SELECT cdp.setup() IS NOT NULL AS set_up;
 CREATE SCHEMA app;
