@@ -1,0 +1,68 @@
+#!/bin/bash
+#
+# cdp.track under pgbench, against a bare INSERT of the same rows into a table
+# with the same columns and indexes, with 1, 2 and 4 clients (by "make bench";
+# needs the variables that test/lib/server sets).
+#
+#   CDP_BENCH_TRACKED   known people to whom the events belong (default 200000)
+
+set -eu -o pipefail
+
+seconds=${CDP_BENCH_SECONDS:-15}
+rounds=${CDP_BENCH_ROUNDS:-3}
+people=${CDP_BENCH_TRACKED:-200000}
+work=$(mktemp -d "${CDP_SERVER_FOLDER:-/tmp}/track.XXXXXX")
+
+median()
+{
+	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
+}
+
+# Each person is known by one identifier; two declared properties, one that is not.
+psql -X -q -v ON_ERROR_STOP=1 -v people="$people" >/dev/null <<-'SQL'
+	SET client_min_messages = warning;
+	CREATE EXTENSION cdp;
+	SELECT cdp.setup();
+	SELECT cdp.stitch('crm', format('SELECT i AS record_key, timestamptz ''2024-01-01'' AS observed_at, ''person'' || i || ''@example.org'' AS email FROM generate_series(1, %s) AS i', :people));
+	CREATE TABLE shop_order (id bigint, email text, at timestamptz, path text, seconds double precision);
+	SELECT cdp.create_source('shop', 'shop_order', record_key => 'id', occurred_at => 'at', event_name => $$'order'$$, identifiers => 'email', properties => 'path, seconds');
+	CREATE TABLE bare (LIKE cdp_data.event INCLUDING ALL);
+	VACUUM (ANALYZE);
+SQL
+
+cat >"$work/insert.pgbench" <<-'SQL'
+	\set person random(1, :people)
+	INSERT INTO bare (hub, occurred_at, observed_at, source, event_name, record_key, path, seconds, properties) VALUES (:person, now(), now(), 'bench', 'page_view', gen_random_uuid()::text, '/pricing', 12, '{"referrer": "newsletter"}');
+SQL
+cat >"$work/track.pgbench" <<-'SQL'
+	\set person random(1, :people)
+	SELECT cdp.track(('{"email": "person' || :person || '@example.org"}')::jsonb, 'page_view', now(), '{"path": "/pricing", "seconds": 12, "referrer": "newsletter"}', 'bench');
+SQL
+
+# Waiting for the disk at each commit would hide what is compared.
+tps()
+{
+	PGOPTIONS='-c synchronous_commit=off' pgbench -n -M prepared -c "$2" -j "$2" -T "$seconds" -D people="$people" -f "$work/$1.pgbench" 2>"$work/log" |
+		sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+	if grep -i 'error\|aborted' "$work/log" >&2; then
+		return 1
+	fi
+}
+
+for clients in 1 2 4; do
+	base=()
+	own=()
+	for _ in $(seq "$rounds"); do
+		base+=("$(tps insert "$clients")")
+		own+=("$(tps track "$clients")")
+	done
+	base_median=$(printf '%s\n' "${base[@]}" | median)
+	own_median=$(printf '%s\n' "${own[@]}" | median)
+	printf '%s clients: bare INSERT %10.0f transactions/s (%s)\n' "$clients" "$base_median" "${base[*]}"
+	printf '%s clients: cdp.track   %10.0f transactions/s (%s)\n' "$clients" "$own_median" "${own[*]}"
+	printf 'RATIO\tcdp.track / bare INSERT, transactions per second, %s clients\t%s\tat least\t0.3\n' "$clients" \
+		"$(awk -v a="$own_median" -v b="$base_median" 'BEGIN { printf "%.4f", a / b }')"
+done
+psql -X -A -t -c "SELECT 'problems: ' || count(*) FROM cdp.check_identities()"
+psql -X -A -t -c "SELECT 'size of a tracked event with its indexes: ' || pg_total_relation_size('cdp_data.event') / count(*) || ' bytes, bare: ' || pg_total_relation_size('bare') / (SELECT count(*) FROM bare) || ' bytes' FROM cdp_data.event"
+rm -r "$work"
