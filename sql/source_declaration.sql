@@ -396,9 +396,9 @@ BEGIN
             ' WHERE NOT i.deleted AND (pg_catalog.isfinite(i.occurred_at) AND i.event_name <> '''') IS NOT TRUE)', s.name);
     ELSE
         columns := ARRAY['traits'];
-        SELECT ARRAY[COALESCE(pg_catalog.format('cdp.profile_of(%L, i.observed_at, cdp.record_hash(i.record_key), %s)', s.name,
-                   pg_catalog.string_agg(pg_catalog.format('%L::pg_catalog.text, i.v%s', c.name, c.number), ', ' ORDER BY c.number)),
-                   '''{}''::cdp.profile')]
+        SELECT ARRAY[CASE WHEN pg_catalog.count(*) = 0 THEN '''{}''::cdp.profile'
+                   ELSE pg_catalog.format('cdp.profile_of(%L, i.observed_at, cdp.record_hash(i.record_key), %s)', s.name,
+                       pg_catalog.string_agg(pg_catalog.format('%L::pg_catalog.text, i.v%s', c.name, c.number), ', ' ORDER BY c.number)) END]
         INTO expressions
         FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'trait';
     END IF;
