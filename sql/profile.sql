@@ -6,6 +6,12 @@
 
 -- ---------- derivation ----------
 
+CREATE FUNCTION cdp.trait_value(profile cdp.profile, trait text, survivorship cdp.survivorship, type anyelement) RETURNS anyelement
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'cdp_trait_value';
+COMMENT ON FUNCTION cdp.trait_value(cdp.profile, text, cdp.survivorship, anyelement) IS
+'The value that wins for a trait (survivorship NULL: the newest) as the type of the last argument, such as NULL::bigint; NULL where there is none, or none that fits that type.';
+
 -- The expressions by which the columns come about, from p, one row per person with the
 -- identifiers, and v.value, the person's candidates.
 CREATE FUNCTION cdp.derived_columns(OUT names text, OUT expressions text, OUT identifier_columns text, OUT updates text) RETURNS record
@@ -23,19 +29,15 @@ BEGIN
         FROM cdp.profile_fixed_columns() AS f
         UNION ALL
         SELECT g.name, g.place, 0,
-               CASE WHEN g.type = 'jsonb' THEN pg_catalog.format('NULLIF(%s, ''null'')', g.getter)     -- the null of JSON says no more than NULL
-                    WHEN g.getter IS NULL THEN pg_catalog.format('p.namespace_%s', g.namespace_id)
+               CASE WHEN g.getter IS NULL THEN pg_catalog.format('p.namespace_%s', g.namespace_id)
                     WHEN g.namespace_id IS NULL THEN g.getter
                     ELSE pg_catalog.format('COALESCE(%s, p.namespace_%s)', g.getter, g.namespace_id) END,
                CASE WHEN g.namespace_id IS NOT NULL THEN
                    pg_catalog.format(', max(m.value COLLATE "default") FILTER (WHERE m.place = 1 AND m.namespace_id = %s) AS namespace_%s', g.namespace_id, g.namespace_id) END
         FROM (
-            SELECT c.name, c.place, c.namespace_id, c.type,
-                   CASE WHEN c.trait_key IS NOT NULL THEN pg_catalog.format('cdp.%s(v.value, %L%s)',
-                       CASE c.type WHEN 'boolean' THEN 'get_boolean' WHEN 'bigint' THEN 'get_bigint' WHEN 'double precision' THEN 'get_double'
-                                   WHEN 'numeric' THEN 'get_numeric' WHEN 'timestamp with time zone' THEN 'get_timestamptz'
-                                   WHEN 'jsonb' THEN 'get_jsonb' ELSE 'get_text' END,
-                       c.trait_key, COALESCE(', ' || pg_catalog.quote_literal(c.survivorship) || '::cdp.survivorship', '')) END AS getter
+            SELECT c.name, c.place, c.namespace_id,
+                   CASE WHEN c.trait_key IS NOT NULL THEN
+                       pg_catalog.format('cdp.trait_value(v.value, %L, %s::cdp.survivorship, NULL::%s)', c.trait_key, pg_catalog.quote_nullable(c.survivorship), c.type) END AS getter
             FROM cdp.profile_columns() AS c
         ) AS g
     ) AS c;
@@ -514,3 +516,29 @@ END
 $explain$;
 COMMENT ON FUNCTION cdp.explain_trait(bigint, text) IS
 'Why a trait of a person has the value that it has: every value that records give for it, the winner first, each with its record and the reason for its place.';
+
+-- ---------- health ----------
+
+CREATE FUNCTION cdp.profile_health(OUT "check" text, OUT severity text, OUT detail text, OUT hint text, OUT since timestamptz)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $health$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT 'profiles are waiting', 'info',
+           pg_catalog.format('%s changes are not in cdp.profiles yet', CASE WHEN q.waiting > 100000 THEN 'more than 100000' ELSE q.waiting::text END),
+           'CALL cdp.refresh(); cdp.get_profile() and cdp.events show them already.', NULL::timestamptz
+    FROM (SELECT pg_catalog.count(*) AS waiting FROM (SELECT FROM cdp_data.changed_profile AS c LIMIT 100001) AS few) AS q
+    WHERE q.waiting > 0
+    UNION ALL
+    SELECT 'column is missing', 'warning', pg_catalog.format('cdp.profiles has no column for %s', pg_catalog.string_agg(pg_catalog.format('"%s"', c.name), ', ')),
+           'The owner of the storage calls SELECT cdp.setup();', NULL
+    FROM cdp.profile_columns() AS c
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = pg_catalog.to_regclass('cdp.profiles') AND a.attname = c.name AND NOT a.attisdropped)
+    HAVING pg_catalog.count(*) > 0;
+END
+$health$;
+COMMENT ON FUNCTION cdp.profile_health() IS
+'Part of cdp.health: what is not in the unified views yet.';

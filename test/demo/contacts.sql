@@ -1,4 +1,4 @@
--- The CRM's contacts and the web site's events about the shop's customers: generated, and the same in every run, since each value is a
+-- The CRM's contacts, the web site's events and the support desk's tickets about the shop's customers: generated, and the same in every run, since each value is a
 -- function of the customer's number. What such tables look like in real life is in here on purpose: one address in many spellings, phone
 -- numbers in national and international form, contacts that do not know their customer number, duplicates, junk, a kiosk, a household.
 
@@ -108,5 +108,23 @@ INSERT INTO web.event (occurred_at, event_name, anonymous_id, customer_id, email
 	('2011-07-01 07:45:00+00', 'sign-up', 'browser-nina', NULL, 'nina.patel@example.net'),
 	('2011-11-29 12:10:00+00', 'present', 'browser-george', 14096, 'Nina.Patel@example.net');
 
+-- Support: tickets by e-mail, sometimes with a phone number; what people call themselves there is not what the CRM calls them, and a
+-- country is not known, but a language and how content they were.
+INSERT INTO support.ticket
+SELECT customer_id * 10 + number, (last_order + interval '1 day' * (number + pg_temp.draw(customer_id, 61))) AT TIME ZONE 'Europe/London',
+	CASE WHEN pg_temp.draw(customer_id, 62) < 0.3 THEN first_name WHEN pg_temp.draw(customer_id, 62) < 0.8 THEN first_name || ' ' || last_name END,
+	pg_temp.spelling(email, customer_id, 63), CASE WHEN pg_temp.draw(customer_id, 64) < 0.2 THEN phone END,
+	CASE country WHEN 'Germany' THEN 'de' WHEN 'France' THEN 'fr' WHEN 'Spain' THEN 'es' ELSE 'en' END,
+	pg_temp.pick('delivery delivery refund question', customer_id * 10 + number, 65),
+	CASE WHEN pg_temp.draw(customer_id * 10 + number, 66) < 0.7 THEN 1 + floor(pg_temp.draw(customer_id * 10 + number, 67) * 5)::integer END
+FROM customer, generate_series(1, 2) AS number
+WHERE pg_temp.draw(customer_id * 10 + number, 68) < 0.12 AND customer_id NOT IN (13089, 14096, 15311, 16029)
+	AND (EXISTS (SELECT FROM crm.contact WHERE lower(btrim(contact.email)) = customer.email)
+		OR EXISTS (SELECT FROM web.event WHERE lower(btrim(event.email)) = customer.email));
+INSERT INTO support.ticket VALUES
+	(1, '2011-06-14 10:20:00+00', 'Maggie Ellis', 'Margaret Ellis <MARGARET.ELLIS@example.com>', NULL, 'en', 'delivery', 2),
+	(2, '2011-10-02 16:45:00+00', 'Maggie',       'margaret.ellis@example.com', '0207 946 0189', 'en', 'question', 5),
+	(3, '2011-10-03 08:00:00+00', NULL,           'no-reply', 'withheld', NULL, 'delivery', NULL);
+
 DROP TABLE customer;
-ANALYZE crm.contact, web.event;
+ANALYZE crm.contact, web.event, support.ticket;

@@ -1,4 +1,5 @@
--- The demo's source tables, as a sync tool would have left them: the shop's order lines, the CRM's contacts, the web site's events.
+-- The demo's source tables, as a sync tool would have left them: the shop's order lines, the CRM's contacts, the web site's events, the
+-- support desk's tickets.
 
 CREATE SCHEMA shop;
 CREATE TABLE shop.order_line (
@@ -34,4 +35,16 @@ CREATE TABLE web.event (
 	anonymous_id text,
 	customer_id integer,
 	email text
+);
+
+CREATE SCHEMA support;
+CREATE TABLE support.ticket (
+	ticket_id integer PRIMARY KEY,
+	opened_at timestamptz NOT NULL,
+	from_name text,
+	from_address text,
+	phone text,
+	language text,
+	topic text NOT NULL,
+	satisfaction integer
 );
