@@ -28,7 +28,7 @@ rounds=${CDP_BENCH_ROUNDS:-3}
 
 sql()
 {
-	PGOPTIONS="-c client_min_messages=warning -c search_path=profile_bench -c jit=off" psql -X -q -A -t -F ' ' -v ON_ERROR_STOP=1 "$@"
+	PGOPTIONS="-c client_min_messages=warning -c search_path=profile_bench,cdp -c jit=off" psql -X -q -A -t -F ' ' -v ON_ERROR_STOP=1 "$@"
 }
 
 # milliseconds workers query: as the server takes it.
@@ -53,7 +53,7 @@ quotient()
 
 difference()
 {
-	awk -v a="$1" -v b="$2" 'BEGIN { d = a - b; printf "%.3f", d > 0.001 ? d : 0.001 }'
+	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", (a - b > 0.001 ? a - b : 0.001) }'
 }
 
 # report what a b direction target: the ratio of a and b for the table
@@ -94,23 +94,27 @@ sql <<-'SQL'
 	DROP SCHEMA IF EXISTS profile_bench CASCADE;
 	CREATE SCHEMA profile_bench;
 
+	-- names as people give them, at most 500: customer_email, billing_city, last_order_value ...
 	CREATE FUNCTION trait_name(number integer) RETURNS text IMMUTABLE LANGUAGE sql AS $$
-		SELECT (ARRAY['email', 'country', 'lifetime_value', 'first_name', 'last_seen_on', 'is_subscriber', 'plan', 'newsletter_topic', 'loyalty_points', 'city'])[number % 10 + 1]
-			|| CASE WHEN number < 10 THEN '' ELSE '_' || number / 10 END
+		SELECT (ARRAY['customer', 'billing', 'last_order', 'preferred', 'support', 'account', 'first_visit', 'loyalty', 'web', 'app', 'store', 'campaign', 'newsletter',
+				'partner', 'shipping', 'trial', 'survey', 'household', 'employer', 'device', 'referral', 'contract', 'payment', 'return', 'social'])[(number / 20 + number * 7) % 25 + 1]
+			|| '_' || (ARRAY['email', 'country', 'value', 'first_name', 'changed_at', 'active', 'plan', 'note', 'count', 'city', 'phone', 'language', 'amount', 'owner', 'date',
+				'verified', 'segment', 'reference', 'score', 'region'])[number % 20 + 1]
 	$$;
-	-- the value of a trait of a person, as jsonb
+	-- the value of a trait of a person, as jsonb: what such columns hold, most of it different from person to person
 	CREATE FUNCTION trait_value(person bigint, number integer) RETURNS jsonb IMMUTABLE LANGUAGE sql AS $$
 		SELECT CASE number % 10
-			WHEN 0 THEN to_jsonb('person.' || person || '.' || number || '@example.com')
-			WHEN 1 THEN to_jsonb((ARRAY['US', 'CA', 'DE', 'FR', 'BR', 'JP'])[(person + number) % 6 + 1])
-			WHEN 2 THEN to_jsonb(((person * 7919 + number) % 1000000)::numeric / 100)
-			WHEN 3 THEN to_jsonb((ARRAY['Ann', 'Robert', 'Maria', 'José', 'Xu', 'Olga'])[(person * 31 + number) % 6 + 1] || (person % 97))
-			WHEN 4 THEN to_jsonb('2026-01-01'::date + ((person * 13 + number) % 300)::integer)
-			WHEN 5 THEN to_jsonb((person + number) % 3 = 0)
-			WHEN 6 THEN to_jsonb((ARRAY['free', 'basic', 'team', 'enterprise'])[(person * 3 + number) % 4 + 1])
-			WHEN 7 THEN to_jsonb('spring offers for ' || (ARRAY['gardeners', 'cooks', 'runners'])[(person + number) % 3 + 1])
-			WHEN 8 THEN to_jsonb((person * 104729 + number) % 100000)
-			ELSE to_jsonb((ARRAY['Toronto', 'New York', 'Berlin', 'São Paulo', 'Kyoto', 'Lyon'])[(person * 17 + number) % 6 + 1]) END
+			WHEN 0 THEN to_jsonb(translate(left(code, 7), '0123456789', 'aeioulmnrs') || '.' || translate(substr(code, 8, 6), '0123456789', 'aeioulmnrs') || '@' || (ARRAY['gmail.com', 'example.com', 'web.de', 'outlook.com'])[draw % 4 + 1])
+			WHEN 1 THEN to_jsonb((ARRAY['US', 'CA', 'DE', 'FR', 'BR', 'JP', 'IN', 'GB', 'AU', 'ES'])[draw % 10 + 1])
+			WHEN 2 THEN to_jsonb((draw % 1000000)::numeric / 100)
+			WHEN 3 THEN to_jsonb(initcap(translate(left(code, 4 + draw % 5), '0123456789', 'aeioulmnrs')))
+			WHEN 4 THEN to_jsonb(to_char('2024-01-01'::timestamp + draw % 63072000 * interval '1 second', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+			WHEN 5 THEN to_jsonb(draw % 3 = 0)
+			WHEN 6 THEN to_jsonb((ARRAY['free', 'basic', 'team', 'enterprise'])[draw % 4 + 1])
+			WHEN 7 THEN to_jsonb(upper(left(code, 8)) || '-' || draw % 1000)
+			WHEN 8 THEN to_jsonb(draw % 100000)
+			ELSE to_jsonb((ARRAY['Toronto', 'New York', 'Berlin', 'São Paulo', 'Kyoto', 'Lyon', 'Sydney', 'Madrid', 'Chennai', 'Leeds'])[draw % 10 + 1]) END
+		FROM (SELECT code, ('x' || right(code, 7))::bit(28)::integer AS draw FROM (SELECT md5(person || ' ' || number) AS code) AS x) AS y
 	$$;
 	CREATE FUNCTION source_name(number bigint) RETURNS text IMMUTABLE LANGUAGE sql AS $$
 		SELECT (ARRAY['crm', 'shop', 'support'])[number % 3 + 1]
@@ -182,7 +186,7 @@ sql <<-SQL
 	-- the records of a person come at any time, so they do not lie together
 	CREATE TABLE record AS
 	SELECT (number * 7919) % ($records / 5) AS person, source_name(number / 3) AS source, number AS record_key, '2026-01-01Z'::timestamptz + number * interval '1 second' AS observed_at,
-		(SELECT jsonb_object_agg(trait_name(trait), trait_value(number, trait)) FROM generate_series(number % 7, number % 7 + 3) AS trait(trait)) AS traits
+		(SELECT jsonb_object_agg(trait_name(trait), trait_value(number, trait)) FROM generate_series((number % 7)::integer, (number % 7)::integer + 3) AS trait) AS traits
 	FROM generate_series(1::bigint, $records) AS number;
 	CREATE TABLE contribution AS
 	SELECT person, cdp.profile_build(source, observed_at, traits, record_key) AS value FROM record;
