@@ -31,14 +31,14 @@ CREATE FUNCTION cdp.profile_send(cdp.profile) RETURNS bytea
 
 COMMENT ON FUNCTION cdp.profile_send(cdp.profile) IS 'writes the binary form of a profile';
 
--- Not compressed, so that reading one trait of a large value fetches only parts of it.
+-- Compressed where it is large; reading one trait decompresses no more than it needs.
 CREATE TYPE cdp.profile (
 	INPUT = cdp.profile_in,
 	OUTPUT = cdp.profile_out,
 	RECEIVE = cdp.profile_recv,
 	SEND = cdp.profile_send,
 	INTERNALLENGTH = VARIABLE,
-	STORAGE = external
+	STORAGE = extended
 );
 
 -- Making profiles

@@ -220,11 +220,9 @@ profile_builder_add_packed(ProfileBuilder *builder, const void *data, size_t siz
 {
 	ProfileHost *host = builder->host;
 	ProfileReader reader;
-	ProfileBlock block;
+	ProfileBlock block = {0};
 	uint32_t	few[16];
 	uint32_t   *origins = few;
-	const char *before = NULL;
-	uint32_t	before_length = 0;
 
 	if (!profile_open(host, &reader, data, size))
 		return false;
@@ -253,11 +251,6 @@ profile_builder_add_packed(ProfileBuilder *builder, const void *data, size_t siz
 			host->poll(host);
 		if (!profile_block(host, &reader, i, &block))
 			return false;
-		if (i > 0 && profile_compare_names(before, before_length,
-										   block.trait, block.trait_length) >= 0)
-			return profile_fail(host, PROFILE_CORRUPT, "its traits are out of order", 0);
-		before = block.trait;
-		before_length = block.trait_length;
 		prefix = packed_prefix(block.trait, block.trait_length);
 		do
 		{
@@ -272,7 +265,7 @@ profile_builder_add_packed(ProfileBuilder *builder, const void *data, size_t siz
 			candidate->prefix = prefix;
 			candidate->origin = origins[candidate->origin];
 			builder->candidate_count++;
-		} while (block.next < block.end);
+		} while (block.has_more);
 	}
 	return true;
 }
@@ -516,19 +509,6 @@ sort_candidates(ProfileBuilder *builder)
 	return true;
 }
 
-static size_t
-candidate_size(const ProfileBuilder *builder, const ProfileCandidate *candidate)
-{
-	int64_t		newest = builder->origins[candidate->origin].newest;
-	size_t		size = 1 + packed_varint_size(candidate->origin) + candidate->value.length;
-
-	if (newest != candidate->observed_at)
-		size += packed_varint_size((uint64_t) newest - (uint64_t) candidate->observed_at);
-	if (candidate->value.length >= PACKED_LONG)
-		size += packed_varint_size(candidate->value.length - PACKED_LONG);
-	return size;
-}
-
 static inline bool
 same_trait(const ProfileCandidate *a, const ProfileCandidate *b)
 {
@@ -544,34 +524,99 @@ same_source(const ProfileOrigin *a, const ProfileOrigin *b)
 }
 
 /*
+ * repeats_value tells whether a candidate has the value of the one before it,
+ * of the same trait.
+ */
+static inline bool
+repeats_value(const ProfileCandidate *candidate)
+{
+	const ProfileValue *value = &candidate->value;
+	const ProfileValue *before = &(candidate - 1)->value;
+
+	return value->length > 0 && value->length == before->length && value->type == before->type &&
+		memcmp(value->bytes, before->bytes, value->length) == 0;
+}
+
+static size_t
+candidate_size(const ProfileBuilder *builder, const ProfileCandidate *candidate, bool is_first)
+{
+	int64_t		newest = builder->origins[candidate->origin].newest;
+	uint32_t	length = candidate->value.length;
+	size_t		size = 1 + packed_varint_size((uint64_t) candidate->origin << PACKED_ORIGIN_SHIFT);
+
+	if (newest != candidate->observed_at)
+		size += packed_varint_size((uint64_t) newest - (uint64_t) candidate->observed_at);
+	if (!is_first && repeats_value(candidate))
+		return size;
+	if (length >= PACKED_SAME)
+		size += packed_varint_size(length - PACKED_SAME);
+	return size + length;
+}
+
+/*
+ * shared_length returns how much of the name of a trait is left out after the
+ * name of the trait before it.
+ */
+static inline uint32_t
+shared_length(const ProfileCandidate *before, const ProfileCandidate *candidate)
+{
+	uint32_t	common = packed_common(before->trait, before->trait_length,
+									   candidate->trait, candidate->trait_length);
+
+	return common < PACKED_LEAST_SHARED ? 0 : common;
+}
+
+static size_t
+name_size(const ProfileCandidate *before, const ProfileCandidate *candidate)
+{
+	uint32_t	shared = shared_length(before, candidate);
+	uint32_t	suffix = candidate->trait_length - shared;
+	size_t		size = 1 + (size_t) suffix;
+
+	if (shared >= PACKED_LONG_NAME)
+		size += packed_varint_size(shared - PACKED_LONG_NAME);
+	if (suffix >= PACKED_LONG_NAME)
+		size += packed_varint_size(suffix - PACKED_LONG_NAME);
+	return size;
+}
+
+/*
  * profile_builder_finish sorts what was added.  Nothing is added after it.
  */
 bool
 profile_builder_finish(ProfileBuilder *builder)
 {
-	uint64_t	size = 0;
+	const ProfileCandidate *candidates;
+	uint64_t	size = PACKED_FIXED_SIZE;
 	uint64_t	counts = PACKED_COUNTS;
+	uint32_t	traits = 0;
 
 	if (!sort_origins(builder) || !sort_candidates(builder))
 		return false;
+	candidates = builder->candidates;
 	for (size_t i = 0; i < builder->candidate_count; i++)
 	{
-		const ProfileCandidate *candidate = &builder->candidates[i];
-		ProfileOrigin *origin = &builder->origins[candidate->origin];
+		ProfileOrigin *origin = &builder->origins[candidates[i].origin];
 
-		if (candidate->observed_at > origin->newest)
-			origin->newest = candidate->observed_at;
+		if (candidates[i].observed_at > origin->newest)
+			origin->newest = candidates[i].observed_at;
 	}
 	for (size_t i = 0; i < builder->candidate_count; i++)
 	{
-		const ProfileCandidate *candidate = &builder->candidates[i];
+		bool		is_first = i == 0 || !same_trait(&candidates[i - 1], &candidates[i]);
 
-		size += candidate_size(builder, candidate);
-		if (i == 0 || !same_trait(candidate - 1, candidate))
+		if (is_first)
 		{
-			size += candidate->trait_length;
-			counts += 2;
+			if (traits % PACKED_LEAF == 0)
+			{
+				size += candidates[i].trait_length;
+				counts += 2;
+			}
+			else
+				size += name_size(&candidates[i - 1], &candidates[i]);
+			traits++;
 		}
+		size += candidate_size(builder, &candidates[i], is_first);
 	}
 	for (uint32_t i = 0; i < builder->origin_count; i++)
 	{
@@ -583,7 +628,6 @@ profile_builder_finish(ProfileBuilder *builder)
 			counts++;
 		}
 	}
-	size += PACKED_FIXED_SIZE;
 	if (size + counts < 256)
 		size += counts;
 	else if (size + counts * 2 < 65536)
@@ -592,7 +636,8 @@ profile_builder_finish(ProfileBuilder *builder)
 		size += counts * 4;
 	if (size > PROFILE_MAX_SIZE)
 		return too_large(builder);
-	builder->byte_count = size;
+	builder->trait_count = traits;
+	builder->size = (size_t) size;
 	return true;
 }
 
@@ -602,30 +647,81 @@ profile_builder_finish(ProfileBuilder *builder)
 size_t
 profile_builder_size(const ProfileBuilder *builder)
 {
-	return (size_t) builder->byte_count;
+	return builder->size;
+}
+
+static unsigned char *
+write_name(const ProfileCandidate *before, const ProfileCandidate *candidate,
+		   unsigned char *output)
+{
+	uint32_t	shared = shared_length(before, candidate);
+	uint32_t	suffix = candidate->trait_length - shared;
+
+	*output++ = (unsigned char) ((shared < PACKED_LONG_NAME ? shared : PACKED_LONG_NAME) << PACKED_SHARED_SHIFT |
+								 (suffix < PACKED_LONG_NAME ? suffix : PACKED_LONG_NAME));
+	if (shared >= PACKED_LONG_NAME)
+		output = packed_write_varint(output, shared - PACKED_LONG_NAME);
+	if (suffix >= PACKED_LONG_NAME)
+		output = packed_write_varint(output, suffix - PACKED_LONG_NAME);
+	if (suffix > 0)
+		memcpy(output, candidate->trait + shared, suffix);
+	return output + suffix;
 }
 
 static unsigned char *
 write_candidate(const ProfileBuilder *builder, const ProfileCandidate *candidate,
-				unsigned char *output)
+				bool is_first, bool has_more, unsigned char *output)
 {
 	int64_t		newest = builder->origins[candidate->origin].newest;
 	uint32_t	length = candidate->value.length;
-	unsigned char tag = (unsigned char) candidate->value.type;
+	bool		is_same = !is_first && repeats_value(candidate);
+	unsigned	length_code = is_same ? PACKED_SAME : length < PACKED_SAME ? length : PACKED_LONG;
+	unsigned char tag = (unsigned char) (candidate->value.type | length_code << PACKED_LENGTH_SHIFT);
 
 	if (newest != candidate->observed_at)
 		tag |= PACKED_OLDER_FLAG;
-	tag |= (unsigned char) ((length < PACKED_LONG ? length : PACKED_LONG) << PACKED_LENGTH_SHIFT);
 	*output++ = tag;
-	output = packed_write_varint(output, candidate->origin);
+	output = packed_write_varint(output, (uint64_t) candidate->origin << PACKED_ORIGIN_SHIFT |
+								 (has_more ? PACKED_MORE_FLAG : 0));
 	if (newest != candidate->observed_at)
 		output = packed_write_varint(output,
 									 (uint64_t) newest - (uint64_t) candidate->observed_at);
-	if (length >= PACKED_LONG)
-		output = packed_write_varint(output, length - PACKED_LONG);
-	if (length > 0)
-		memcpy(output, candidate->value.bytes, length);
+	if (length_code == PACKED_LONG)
+		output = packed_write_varint(output, length - PACKED_SAME);
+	if (is_same || length == 0)
+		return output;
+	memcpy(output, candidate->value.bytes, length);
 	return output + length;
+}
+
+/*
+ * write_origins writes the ends of the sources' names, the origins, and at
+ * "names" the names themselves; it returns where these end.
+ */
+static unsigned char *
+write_origins(const ProfileBuilder *builder, unsigned width, uint32_t sources,
+			  unsigned char *output, unsigned char *names)
+{
+	const ProfileOrigin *origins = builder->origins;
+	unsigned char *origin_output = output + (size_t) sources * width;
+	uint32_t	end = 0;
+	uint32_t	source = 0;
+
+	for (uint32_t i = 0; i < builder->origin_count; i++)
+	{
+		if (i == 0 || !same_source(&origins[i - 1], &origins[i]))
+		{
+			source += i > 0;
+			if (origins[i].source_length > 0)
+				memcpy(names + end, origins[i].source, origins[i].source_length);
+			end += origins[i].source_length;
+			output = packed_write_width(output, end, width);
+		}
+		origin_output = packed_write_width(origin_output, source, width);
+		origin_output = packed_write_64(origin_output, (uint64_t) origins[i].record);
+		origin_output = packed_write_64(origin_output, (uint64_t) origins[i].newest);
+	}
+	return names + end;
 }
 
 /*
@@ -634,86 +730,62 @@ write_candidate(const ProfileBuilder *builder, const ProfileCandidate *candidate
 void
 profile_builder_write(const ProfileBuilder *builder, void *output)
 {
-	size_t		size = (size_t) builder->byte_count;
-	unsigned	width = size < 256 ? 1 : size < 65536 ? 2 : 4;
-	const ProfileOrigin *origins = builder->origins;
 	const ProfileCandidate *candidates = builder->candidates;
-	unsigned char *start = output;
-	unsigned char *next = start;
+	unsigned	width = builder->size < 256 ? 1 : builder->size < 65536 ? 2 : 4;
+	unsigned char *next = output;
+	unsigned char *index;
 	unsigned char *names;
-	unsigned char *directory;
+	unsigned char *leaves;
 	uint32_t	sources = 0;
+	uint32_t	leaf_count = builder->trait_count / PACKED_LEAF + (builder->trait_count % PACKED_LEAF != 0);
+	uint32_t	name_end = 0;
 	uint32_t	traits = 0;
-	uint32_t	end;
-	size_t		name_bytes = 0;
 
 	for (uint32_t i = 0; i < builder->origin_count; i++)
 	{
-		if (i == 0 || !same_source(&origins[i - 1], &origins[i]))
+		if (i == 0 || !same_source(&builder->origins[i - 1], &builder->origins[i]))
 			sources++;
-	}
-	for (size_t i = 0; i < builder->candidate_count; i++)
-	{
-		if (i == 0 || !same_trait(&candidates[i - 1], &candidates[i]))
-		{
-			traits++;
-			name_bytes += candidates[i].trait_length;
-		}
 	}
 	*next++ = PROFILE_VERSION;
 	*next++ = (unsigned char) width;
 	next = packed_write_width(next, sources, width);
 	next = packed_write_width(next, builder->origin_count, width);
-	next = packed_write_width(next, traits, width);
+	next = packed_write_width(next, builder->trait_count, width);
+	index = next + (size_t) sources * width +
+		(size_t) builder->origin_count * (width + PACKED_ORIGIN_SIZE);
+	names = write_origins(builder, width, sources, next, index + (size_t) leaf_count * 2 * width);
 
-	end = 0;
-	for (uint32_t i = 0; i < builder->origin_count; i++)
-	{
-		if (i == 0 || !same_source(&origins[i - 1], &origins[i]))
-		{
-			end += origins[i].source_length;
-			next = packed_write_width(next, end, width);
-		}
-	}
-	sources = 0;
-	for (uint32_t i = 0; i < builder->origin_count; i++)
-	{
-		if (i > 0 && !same_source(&origins[i - 1], &origins[i]))
-			sources++;
-		next = packed_write_width(next, sources, width);
-		next = packed_write_64(next, (uint64_t) origins[i].record);
-		next = packed_write_64(next, (uint64_t) origins[i].newest);
-	}
-
-	directory = next;
-	next += (size_t) traits * 2 * width;
-	for (uint32_t i = 0; i < builder->origin_count; i++)
-	{
-		if (i == 0 || !same_source(&origins[i - 1], &origins[i]))
-		{
-			if (origins[i].source_length > 0)
-				memcpy(next, origins[i].source, origins[i].source_length);
-			next += origins[i].source_length;
-		}
-	}
-
-	names = next;
-	next += name_bytes;
-	start = next;
-	end = 0;
+	/* Where the leaves begin depends on the names that each begins with. */
+	leaves = names;
 	for (size_t i = 0; i < builder->candidate_count; i++)
 	{
-		if (i == 0 || !same_trait(&candidates[i - 1], &candidates[i]))
+		if (i > 0 && same_trait(&candidates[i - 1], &candidates[i]))
+			continue;
+		if (traits++ % PACKED_LEAF == 0)
+			leaves += candidates[i].trait_length;
+	}
+	next = leaves;
+	traits = 0;
+	for (size_t i = 0; i < builder->candidate_count; i++)
+	{
+		bool		is_first = i == 0 || !same_trait(&candidates[i - 1], &candidates[i]);
+		bool		is_last = i + 1 == builder->candidate_count ||
+			!same_trait(&candidates[i], &candidates[i + 1]);
+
+		if (is_first && traits % PACKED_LEAF == 0)
 		{
-			if (i > 0)
-				directory = packed_write_width(directory, (uint32_t) (next - start), width);
+			if (traits > 0)
+				index = packed_write_width(index, (uint32_t) (next - leaves), width);
 			if (candidates[i].trait_length > 0)
-				memcpy(names + end, candidates[i].trait, candidates[i].trait_length);
-			end += candidates[i].trait_length;
-			directory = packed_write_width(directory, end, width);
+				memcpy(names + name_end, candidates[i].trait, candidates[i].trait_length);
+			name_end += candidates[i].trait_length;
+			index = packed_write_width(index, name_end, width);
 		}
-		next = write_candidate(builder, &candidates[i], next);
+		else if (is_first)
+			next = write_name(&candidates[i - 1], &candidates[i], next);
+		traits += is_first;
+		next = write_candidate(builder, &candidates[i], is_first, !is_last, next);
 	}
 	if (traits > 0)
-		packed_write_width(directory, (uint32_t) (next - start), width);
+		packed_write_width(index, (uint32_t) (next - leaves), width);
 }

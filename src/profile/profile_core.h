@@ -154,22 +154,28 @@ typedef struct ProfileReader
 	uint32_t	source_count;
 	uint32_t	origin_count;
 	uint32_t	trait_count;
-	size_t		sources;		/* offset of the ends of the sources' names */
+	uint32_t	leaf_count;
+	/* offsets of the parts */
+	size_t		source_ends;
 	size_t		origins;
-	size_t		directory;
+	size_t		index;
 	size_t		source_names;
-	size_t		trait_names;
-	size_t		candidates;
+	size_t		leaf_names;
+	size_t		leaves;
 } ProfileReader;
 
-/* The candidates of one trait. */
+/* Where one is in reading the candidates of a trait. */
 typedef struct ProfileBlock
 {
-	uint32_t	index;			/* of the trait in the directory */
+	uint32_t	index;			/* of the trait, from 0 */
 	const char *trait;
 	uint32_t	trait_length;
+	bool		has_more;		/* candidates */
 	const unsigned char *next;
-	const unsigned char *end;
+	const unsigned char *end;	/* of the leaf */
+	ProfileValue last_value;	/* of the candidate before */
+	char	   *room;			/* for names that are put together */
+	size_t		room_left;
 } ProfileBlock;
 
 typedef struct ProfileBuilder
@@ -184,11 +190,17 @@ typedef struct ProfileBuilder
 	uint32_t	last_origin;
 	uint32_t   *origin_table;	/* hash table of indexes + 1, once there are many */
 	uint32_t	origin_table_size;
-	uint64_t	byte_count;		/* of names and values, to see early what is too large */
+	/* once it is finished */
+	uint32_t	trait_count;
+	size_t		size;
 } ProfileBuilder;
 
 /* profile_format.c: the packed form */
 extern bool profile_open(ProfileHost *host, ProfileReader *reader, const void *data, size_t size);
+extern bool profile_front(ProfileHost *host, const void *data, size_t available, size_t size,
+						  size_t *needed);
+extern bool profile_find_leaf(ProfileHost *host, const ProfileReader *reader, const char *trait,
+							  size_t length, size_t *start, size_t *end, bool *found);
 extern bool profile_find(ProfileHost *host, const ProfileReader *reader, const char *trait,
 						 size_t length, ProfileBlock *block, bool *found);
 extern bool profile_block(ProfileHost *host, const ProfileReader *reader, uint32_t index,

@@ -3,7 +3,7 @@
  *		Reading the packed form of a profile.
  *
  * profile_open checks the version, the counts and the total size; each step
- * after it checks the offsets it follows, so that no bytes, however made, are
+ * after it checks the offsets and the order it follows, so that no bytes, however made, are
  * read beyond their end.  profile_check checks everything, order included.  No
  * server here: see profile_core.h.
  */
@@ -43,10 +43,13 @@ profile_compare_names(const char *a, size_t a_length, const char *b, size_t b_le
 }
 
 /*
- * profile_open begins to read packed bytes, which must stay where they are.
+ * read_front reads counts and offsets of packed bytes, of which only the first
+ * "available" ones are there.  "needed" is set to how many must be there to
+ * read so far; where that is more than there are, nothing else is valid.
  */
-bool
-profile_open(ProfileHost *host, ProfileReader *reader, const void *data, size_t size)
+static bool
+read_front(ProfileHost *host, ProfileReader *reader, const void *data, size_t available,
+		   size_t size, size_t *needed)
 {
 	const unsigned char *bytes = data;
 	unsigned	width;
@@ -54,11 +57,15 @@ profile_open(ProfileHost *host, ProfileReader *reader, const void *data, size_t 
 
 	if (size < PACKED_FIXED_SIZE + PACKED_COUNTS || size > PROFILE_MAX_SIZE)
 		return corrupt(host, "its size is impossible");
+	width = size < 256 ? 1 : size < 65536 ? 2 : 4;
+	*needed = PACKED_FIXED_SIZE + PACKED_COUNTS * width;
+	if (*needed > size)
+		return corrupt(host, "its size is impossible");
+	if (*needed > available)
+		return true;
 	if (bytes[0] != PROFILE_VERSION)
 		return corrupt(host, "its version is unknown");
-	width = bytes[1];
-	if (width != (size < 256 ? 1 : size < 65536 ? 2 : 4) ||
-		size < PACKED_FIXED_SIZE + PACKED_COUNTS * width)
+	if (bytes[1] != width)
 		return corrupt(host, "its width of offsets does not fit its size");
 	bytes += PACKED_FIXED_SIZE;
 
@@ -68,89 +75,326 @@ profile_open(ProfileHost *host, ProfileReader *reader, const void *data, size_t 
 	reader->source_count = packed_read_width(bytes, width);
 	reader->origin_count = packed_read_width(bytes + width, width);
 	reader->trait_count = packed_read_width(bytes + 2 * width, width);
+	reader->leaf_count = reader->trait_count / PACKED_LEAF + (reader->trait_count % PACKED_LEAF != 0);
 
 	/* The counts have 32 bits, so nothing here overflows. */
-	next = PACKED_FIXED_SIZE + PACKED_COUNTS * width;
-	reader->sources = (size_t) next;
+	next = *needed;
+	reader->source_ends = (size_t) next;
 	next += (uint64_t) reader->source_count * width;
 	reader->origins = (size_t) next;
 	next += (uint64_t) reader->origin_count * (width + PACKED_ORIGIN_SIZE);
-	reader->directory = (size_t) next;
-	next += (uint64_t) reader->trait_count * 2 * width;
+	reader->index = (size_t) next;
+	next += (uint64_t) reader->leaf_count * 2 * width;
 	if (next > size)
 		return corrupt(host, "its counts do not fit its size");
+	*needed = (size_t) next;
+	if (*needed > available)
+		return true;
 	reader->source_names = (size_t) next;
 	if (reader->source_count > 0)
 		next += packed_read_width(reader->data + reader->origins - width, width);
-	reader->trait_names = (size_t) next;
-	if (next > size)
-		return corrupt(host, "its offsets do not fit its size");
-	if (reader->trait_count > 0)
+	reader->leaf_names = (size_t) next;
+	if (reader->leaf_count > 0)
 	{
 		const unsigned char *last = reader->data + reader->source_names - 2 * width;
 
 		next += packed_read_width(last, width);
-		reader->candidates = (size_t) next;
-		next += packed_read_width(last + width, width);
+		if (next + packed_read_width(last + width, width) != size)
+			return corrupt(host, "its offsets do not fit its size");
 	}
-	else
-		reader->candidates = (size_t) next;
-	if (next != size)
+	else if (next != size)
 		return corrupt(host, "its offsets do not fit its size");
+	reader->leaves = (size_t) next;
+	*needed = (size_t) next;
 	return true;
 }
 
 /*
- * trait_name gives the name of a trait in the directory.
+ * profile_front tells how many of the first bytes are needed for profile_open
+ * and profile_find_leaf, as far as can be told from those that are available.
+ */
+bool
+profile_front(ProfileHost *host, const void *data, size_t available, size_t size, size_t *needed)
+{
+	ProfileReader reader;
+
+	return read_front(host, &reader, data, available, size, needed);
+}
+
+/*
+ * profile_open begins to read packed bytes, which must stay where they are.
+ */
+bool
+profile_open(ProfileHost *host, ProfileReader *reader, const void *data, size_t size)
+{
+	size_t		needed;
+
+	return read_front(host, reader, data, size, size, &needed);
+}
+
+/*
+ * leaf_name gives the name of the first trait of a leaf.
  */
 static inline bool
-trait_name(const ProfileReader *reader, uint32_t index, const char **name, uint32_t *length)
+leaf_name(const ProfileReader *reader, uint32_t leaf, const char **name, uint32_t *length)
 {
-	const unsigned char *entry = reader->data + reader->directory +
-		(size_t) index * 2 * reader->width;
-	uint32_t	start = index == 0 ? 0 :
+	const unsigned char *entry = reader->data + reader->index + (size_t) leaf * 2 * reader->width;
+	uint32_t	start = leaf == 0 ? 0 :
 		packed_read_width(entry - 2 * reader->width, reader->width);
 	uint32_t	end = packed_read_width(entry, reader->width);
 
-	if (start > end || end > reader->candidates - reader->trait_names)
+	if (start > end || end > reader->leaves - reader->leaf_names)
 		return false;
-	*name = (const char *) reader->data + reader->trait_names + start;
+	*name = (const char *) reader->data + reader->leaf_names + start;
 	*length = end - start;
 	return true;
 }
 
 /*
- * trait_candidates gives where the candidates of a trait are.
+ * leaf_bounds gives where a leaf begins and ends.
  */
 static inline bool
-trait_candidates(const ProfileReader *reader, uint32_t index, ProfileBlock *block)
+leaf_bounds(const ProfileReader *reader, uint32_t leaf, size_t *start, size_t *end)
 {
-	const unsigned char *entry = reader->data + reader->directory +
-		(size_t) index * 2 * reader->width + reader->width;
-	uint32_t	start = index == 0 ? 0 :
-		packed_read_width(entry - 2 * reader->width, reader->width);
-	uint32_t	end = packed_read_width(entry, reader->width);
+	const unsigned char *entry = reader->data + reader->index +
+		(size_t) leaf * 2 * reader->width + reader->width;
 
-	if (start >= end || end > reader->size - reader->candidates)
-		return false;
-	block->index = index;
-	block->next = reader->data + reader->candidates + start;
-	block->end = reader->data + reader->candidates + end;
+	*start = reader->leaves + (leaf == 0 ? 0 :
+							   packed_read_width(entry - 2 * reader->width, reader->width));
+	*end = reader->leaves + packed_read_width(entry, reader->width);
+	return *start < *end && *end <= reader->size;
+}
+
+/*
+ * read_name_head reads how much of a name is that of the one before it, and how
+ * long its rest is, which follows.
+ */
+static inline const unsigned char *
+read_name_head(const unsigned char *next, const unsigned char *end, uint64_t *shared,
+			   uint64_t *suffix)
+{
+	uint64_t	more;
+
+	if (next >= end)
+		return NULL;
+	*shared = *next >> PACKED_SHARED_SHIFT;
+	*suffix = *next & PACKED_SUFFIX_MASK;
+	next++;
+	if (*shared == PACKED_LONG_NAME)
+	{
+		next = packed_read_varint(next, end, &more);
+		if (next == NULL || more > PROFILE_MAX_SIZE)
+			return NULL;
+		*shared += more;
+	}
+	if (*suffix == PACKED_LONG_NAME)
+	{
+		next = packed_read_varint(next, end, &more);
+		if (next == NULL || more > PROFILE_MAX_SIZE)
+			return NULL;
+		*suffix += more;
+	}
+	return *suffix <= (uint64_t) (end - next) ? next : NULL;
+}
+
+/*
+ * read_candidate_head reads what stands before the bytes of a value: how long
+ * they are, the origin with its flag, and how much older it is.
+ */
+static inline const unsigned char *
+read_candidate_head(const unsigned char *next, const unsigned char *end, unsigned char *tag,
+					uint64_t *length, uint64_t *origin, uint64_t *older)
+{
+	if (next >= end)
+		return NULL;
+	*tag = *next++;
+	next = packed_read_varint(next, end, origin);
+	if (next == NULL)
+		return NULL;
+	*older = 0;
+	if (*tag & PACKED_OLDER_FLAG)
+	{
+		next = packed_read_varint(next, end, older);
+		if (next == NULL || *older == 0)
+			return NULL;
+	}
+	*length = *tag >> PACKED_LENGTH_SHIFT;
+	if (*length == PACKED_SAME)
+		*length = 0;
+	else if (*length == PACKED_LONG)
+	{
+		next = packed_read_varint(next, end, length);
+		if (next == NULL || *length > PROFILE_MAX_SIZE)
+			return NULL;
+		*length += PACKED_SAME;
+	}
+	return *length <= (uint64_t) (end - next) ? next : NULL;
+}
+
+/*
+ * skip_candidates passes over the candidates of a trait.
+ */
+static const unsigned char *
+skip_candidates(const unsigned char *next, const unsigned char *end)
+{
+	unsigned char tag;
+	uint64_t	length;
+	uint64_t	origin;
+	uint64_t	older;
+
+	do
+	{
+		next = read_candidate_head(next, end, &tag, &length, &origin, &older);
+		if (next == NULL)
+			return NULL;
+		next += length;
+	} while (origin & PACKED_MORE_FLAG);
+	return next;
+}
+
+/*
+ * make_name puts the name of a trait together, in memory of the block.
+ */
+static bool
+make_name(ProfileHost *host, ProfileBlock *block, uint32_t shared, const char *suffix,
+		  uint32_t suffix_length)
+{
+	size_t		length = (size_t) shared + suffix_length;
+	char	   *name;
+
+	if (block->room_left < length)
+	{
+		size_t		room = length > 256 ? length * 2 : 1024;
+
+		block->room = host->allocate(host, room);
+		if (block->room == NULL)
+			return profile_fail(host, PROFILE_OUT_OF_MEMORY, NULL, 0);
+		block->room_left = room;
+	}
+	name = block->room;
+	memcpy(name, block->trait, shared);
+	if (suffix_length > 0)
+		memcpy(name + shared, suffix, suffix_length);
+	block->room += length;
+	block->room_left -= length;
+	block->trait = name;
+	block->trait_length = (uint32_t) length;
 	return true;
 }
 
 /*
- * profile_block begins to read the candidates of the trait at that place of the
- * directory, which is below reader->trait_count.
+ * profile_block begins to read the candidates of a trait.  It is called for the
+ * traits 0, 1, 2 … in order, below reader->trait_count, with the same block,
+ * which is zeroed before.  The names it gives last as long as the packed bytes
+ * and the memory of the host.
  */
 bool
 profile_block(ProfileHost *host, const ProfileReader *reader, uint32_t index,
 			  ProfileBlock *block)
 {
-	if (!trait_name(reader, index, &block->trait, &block->trait_length) ||
-		!trait_candidates(reader, index, block))
-		return corrupt(host, "an offset of a trait is wrong");
+	const char *before = block->trait;
+	uint32_t	before_length = block->trait_length;
+
+	if (index > 0 && block->has_more)
+	{
+		block->next = skip_candidates(block->next, block->end);
+		if (block->next == NULL)
+			return corrupt(host, "a candidate is malformed");
+	}
+	if (index % PACKED_LEAF == 0)
+	{
+		size_t		start;
+		size_t		end;
+
+		if (index > 0 && block->next != block->end)
+			return corrupt(host, "something follows the last candidate of a leaf");
+		if (!leaf_name(reader, index / PACKED_LEAF, &block->trait, &block->trait_length) ||
+			!leaf_bounds(reader, index / PACKED_LEAF, &start, &end))
+			return corrupt(host, "an offset of a leaf is wrong");
+		block->next = reader->data + start;
+		block->end = reader->data + end;
+	}
+	else
+	{
+		uint64_t	shared;
+		uint64_t	suffix;
+		const char *name;
+
+		block->next = read_name_head(block->next, block->end, &shared, &suffix);
+		if (block->next == NULL || shared > block->trait_length)
+			return corrupt(host, "the name of a trait is malformed");
+		name = (const char *) block->next;
+		block->next += suffix;
+		if (shared == 0)
+		{
+			block->trait = name;
+			block->trait_length = (uint32_t) suffix;
+		}
+		else if (!make_name(host, block, (uint32_t) shared, name, (uint32_t) suffix))
+			return false;
+	}
+	if (index > 0 && profile_compare_names(before, before_length,
+										   block->trait, block->trait_length) >= 0)
+		return corrupt(host, "its traits are out of order");
+	block->index = index;
+	block->has_more = true;
+	block->last_value.bytes = NULL;
 	return true;
+}
+
+/*
+ * profile_find_leaf finds the leaf in which a trait is, if there is one: the
+ * bytes from "start" to "end".
+ */
+bool
+profile_find_leaf(ProfileHost *host, const ProfileReader *reader, const char *trait,
+				  size_t length, size_t *start, size_t *end, bool *found)
+{
+	uint32_t	low = 0;
+	uint32_t	high = reader->leaf_count;
+
+	/* The last leaf that begins with this name or a smaller one. */
+	while (low < high)
+	{
+		uint32_t	middle = low + (high - low) / 2;
+		const char *name;
+		uint32_t	name_length;
+
+		if (!leaf_name(reader, middle, &name, &name_length))
+			return corrupt(host, "an offset of a leaf is wrong");
+		if (profile_compare_names(trait, length, name, name_length) < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	*found = low > 0;
+	if (low > 0 && !leaf_bounds(reader, low - 1, start, end))
+		return corrupt(host, "an offset of a leaf is wrong");
+	return true;
+}
+
+/*
+ * leaf_at gives the number of the leaf that begins at an offset which
+ * profile_find_leaf gave.
+ */
+static uint32_t
+leaf_at(const ProfileReader *reader, size_t start)
+{
+	uint32_t	low = 0;
+	uint32_t	high = reader->leaf_count;
+
+	while (low < high)
+	{
+		uint32_t	middle = low + (high - low) / 2;
+		const unsigned char *entry = reader->data + reader->index +
+			(size_t) middle * 2 * reader->width + reader->width;
+
+		if (reader->leaves + packed_read_width(entry, reader->width) <= start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 /*
@@ -160,82 +404,123 @@ bool
 profile_find(ProfileHost *host, const ProfileReader *reader, const char *trait, size_t length,
 			 ProfileBlock *block, bool *found)
 {
-	uint32_t	low = 0;
-	uint32_t	high = reader->trait_count;
+	size_t		start;
+	size_t		leaf_end;
+	uint32_t	index;
+	const char *name;
+	uint32_t	name_length;
+	uint32_t	matched;
+	const unsigned char *next;
+	const unsigned char *end;
 
-	while (low < high)
+	if (!profile_find_leaf(host, reader, trait, length, &start, &leaf_end, found))
+		return false;
+	if (!*found)
+		return true;
+	index = leaf_at(reader, start) * PACKED_LEAF;
+	if (index >= reader->trait_count ||
+		!leaf_name(reader, index / PACKED_LEAF, &name, &name_length))
+		return corrupt(host, "an offset of a leaf is wrong");
+	next = reader->data + start;
+	end = reader->data + leaf_end;
+
+	/*
+	 * As many bytes of the name that was passed last as "matched" are those of
+	 * the name looked for, and it is smaller.  Most names can be passed by
+	 * their length in common with the one before.
+	 */
+	matched = packed_common(trait, (uint32_t) length, name, name_length);
+	*found = matched == length && matched == name_length;
+	while (!*found)
 	{
-		uint32_t	middle = low + (high - low) / 2;
-		int			order;
+		uint64_t	shared;
+		uint64_t	suffix;
+		uint32_t	common;
 
-		if (!trait_name(reader, middle, &block->trait, &block->trait_length))
-			return corrupt(host, "an offset of a trait is wrong");
-		order = profile_compare_names(trait, length, block->trait, block->trait_length);
-		if (order == 0)
-		{
-			*found = true;
-			if (!trait_candidates(reader, middle, block))
-				return corrupt(host, "an offset of a trait is wrong");
+		index++;
+		if (index % PACKED_LEAF == 0 || index == reader->trait_count)
 			return true;
-		}
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
+		next = skip_candidates(next, end);
+		if (next != NULL)
+			next = read_name_head(next, end, &shared, &suffix);
+		if (next == NULL)
+			return corrupt(host, "the name of a trait is malformed");
+		name = (const char *) next;
+		next += suffix;
+		if (shared > matched)
+			continue;
+		if (shared > 0 && shared < matched)
+			return true;
+		common = packed_common(trait + shared, (uint32_t) (length - shared), name, (uint32_t) suffix);
+		matched = (uint32_t) shared + common;
+		if (common == suffix)
+			*found = matched == length;
+		else if (matched == length ||
+				 (unsigned char) name[common] > (unsigned char) trait[matched])
+			return true;
 	}
-	*found = false;
+	*block = (ProfileBlock){
+		.index = index,
+		.trait = trait,
+		.trait_length = (uint32_t) length,
+		.has_more = true,
+		.next = next,
+		.end = end,
+	};
 	return true;
 }
 
 /*
  * profile_next reads the next candidate of a trait.  Its origin is an index for
- * profile_origin.  Call it while block->next < block->end.
+ * profile_origin.  Call it while block->has_more.
  */
 bool
 profile_next(ProfileHost *host, const ProfileReader *reader, ProfileBlock *block,
 			 ProfileCandidate *candidate)
 {
-	const unsigned char *next = block->next;
-	const unsigned char *end = block->end;
-	const unsigned char *newest;
 	unsigned char tag;
-	uint64_t	number;
-	uint64_t	older = 0;
+	uint64_t	length;
+	uint64_t	origin;
+	uint64_t	older;
+	uint64_t	newest;
+	const unsigned char *next = read_candidate_head(block->next, block->end, &tag, &length,
+													&origin, &older);
 
-	tag = *next++;
-	next = packed_read_varint(next, end, &number);
-	if (next == NULL || number >= reader->origin_count)
+	if (next == NULL)
+		return corrupt(host, "a candidate is malformed");
+	block->has_more = (origin & PACKED_MORE_FLAG) != 0;
+	origin >>= PACKED_ORIGIN_SHIFT;
+	if (origin >= reader->origin_count)
 		return corrupt(host, "a candidate has no origin");
-	candidate->origin = (uint32_t) number;
-	newest = reader->data + reader->origins +
-		(size_t) number * (reader->width + PACKED_ORIGIN_SIZE) + reader->width + 8;
-	if (tag & PACKED_OLDER_FLAG)
-	{
-		next = packed_read_varint(next, end, &older);
-		if (next == NULL || older == 0 ||
-			older > packed_read_64(newest) + ((uint64_t) 1 << 63))
-			return corrupt(host, "the time of a candidate is wrong");
-	}
-	candidate->observed_at = (int64_t) (packed_read_64(newest) - older);
+	newest = packed_read_64(reader->data + reader->origins +
+							(size_t) origin * (reader->width + PACKED_ORIGIN_SIZE) + reader->width + 8);
+	/* not before the first of all times */
+	if (older > newest + ((uint64_t) 1 << 63))
+		return corrupt(host, "the time of a candidate is wrong");
 
-	number = tag >> PACKED_LENGTH_SHIFT;
-	if (number == PACKED_LONG)
-	{
-		next = packed_read_varint(next, end, &number);
-		if (next == NULL || number > PROFILE_MAX_SIZE)
-			return corrupt(host, "the length of a value is wrong");
-		number += PACKED_LONG;
-	}
-	if (number > (size_t) (end - next))
-		return corrupt(host, "the length of a value is wrong");
-	candidate->value.type = (ProfileType) (tag & PACKED_TYPE_MASK);
-	candidate->value.length = (uint32_t) number;
-	candidate->value.bytes = (const char *) next;
-	if (!profile_check_value(&candidate->value))
-		return corrupt(host, "a value is not of its type");
-	block->next = next + number;
+	candidate->origin = (uint32_t) origin;
+	candidate->observed_at = (int64_t) (newest - older);
 	candidate->trait = block->trait;
 	candidate->trait_length = block->trait_length;
+	candidate->value.type = (ProfileType) (tag & PACKED_TYPE_MASK);
+	if (tag >> PACKED_LENGTH_SHIFT == PACKED_SAME)
+	{
+		if (block->last_value.bytes == NULL || block->last_value.type != candidate->value.type)
+			return corrupt(host, "a value is that of another one that is not there");
+		candidate->value = block->last_value;
+	}
+	else
+	{
+		candidate->value.length = (uint32_t) length;
+		candidate->value.bytes = (const char *) next;
+		if (!profile_check_value(&candidate->value))
+			return corrupt(host, "a value is not of its type");
+		block->last_value = candidate->value;
+	}
+	block->next = next + length;
+	if (!block->has_more && block->next != block->end &&
+		(block->index + 1 == reader->trait_count || (block->index + 1) % PACKED_LEAF == 0))
+		return corrupt(host, "something follows the last candidate of a leaf");
 	return true;
 }
 
@@ -312,10 +597,10 @@ profile_origin(ProfileHost *host, const ProfileReader *reader, uint32_t index,
 	source = packed_read_width(entry, reader->width);
 	if (source >= reader->source_count)
 		return corrupt(host, "an origin has no source");
-	source_end = reader->data + reader->sources + (size_t) source * reader->width;
+	source_end = reader->data + reader->source_ends + (size_t) source * reader->width;
 	start = source == 0 ? 0 : packed_read_width(source_end - reader->width, reader->width);
 	end = packed_read_width(source_end, reader->width);
-	if (start > end || end > reader->trait_names - reader->source_names)
+	if (start > end || end > reader->leaf_names - reader->source_names)
 		return corrupt(host, "an offset of a source is wrong");
 	origin->source = (const char *) reader->data + reader->source_names + start;
 	origin->source_length = end - start;
@@ -361,6 +646,63 @@ check_origins(ProfileHost *host, const ProfileReader *reader)
 }
 
 /*
+ * is_canonical_name tells whether the name of a trait that is read stands as the
+ * writer writes it: without what it shares with the one before it.
+ */
+static bool
+is_canonical_name(const ProfileBlock *block, const char *before, uint32_t before_length,
+				  const unsigned char *head)
+{
+	uint32_t	common = packed_common(before, before_length, block->trait, block->trait_length);
+	uint64_t	shared;
+	uint64_t	suffix;
+
+	return read_name_head(head, block->end, &shared, &suffix) != NULL &&
+		shared == (common < PACKED_LEAST_SHARED ? 0 : common);
+}
+
+/*
+ * check_candidates checks the candidates of a trait: their order, their times,
+ * and that a value that is repeated is not stored again.  Where one is the
+ * newest of its origin, that is noted.
+ */
+static bool
+check_candidates(ProfileHost *host, const ProfileReader *reader, ProfileBlock *block,
+				 bool *is_newest)
+{
+	ProfileValue before = {PROFILE_NULL, 0, NULL};
+	ProfileCandidate candidate;
+	int64_t		last_origin = -1;
+
+	while (block->has_more)
+	{
+		bool		is_same = block->next < block->end &&
+			*block->next >> PACKED_LENGTH_SHIFT == PACKED_SAME;
+		ProfileOrigin origin;
+
+		if (!profile_next(host, reader, block, &candidate) ||
+			!profile_origin(host, reader, candidate.origin, &origin))
+			return false;
+		if (candidate.origin <= last_origin)
+			return corrupt(host, "its candidates are out of order");
+		last_origin = candidate.origin;
+		if (candidate.observed_at == origin.newest)
+			is_newest[candidate.origin] = true;
+		else if (candidate.observed_at < PROFILE_TIME_FIRST &&
+				 candidate.observed_at != PROFILE_TIME_MINUS_INFINITY)
+			return corrupt(host, "the time of a candidate is wrong");
+		else if (candidate.observed_at >= PROFILE_TIME_END)
+			return corrupt(host, "the time of a candidate is wrong");
+		if (is_same != (before.bytes != NULL && before.type == candidate.value.type &&
+						before.length == candidate.value.length && before.length > 0 &&
+						memcmp(before.bytes, candidate.value.bytes, before.length) == 0))
+			return corrupt(host, "a value is repeated");
+		before = candidate.value;
+	}
+	return true;
+}
+
+/*
  * profile_check checks packed bytes wholly: what passes is what the writer makes
  * of the same candidates, byte by byte (texts are not looked into).
  */
@@ -368,10 +710,7 @@ bool
 profile_check(ProfileHost *host, const void *data, size_t size)
 {
 	ProfileReader reader;
-	ProfileBlock block;
-	ProfileCandidate candidate;
-	const char *before = NULL;
-	uint32_t	before_length = 0;
+	ProfileBlock block = {0};
 	bool	   *is_newest;
 
 	if (!profile_open(host, &reader, data, size) || !check_origins(host, &reader))
@@ -382,34 +721,18 @@ profile_check(ProfileHost *host, const void *data, size_t size)
 	memset(is_newest, 0, (size_t) reader.origin_count + 1);
 	for (uint32_t i = 0; i < reader.trait_count; i++)
 	{
-		int64_t		last_origin = -1;
+		const char *before = block.trait;
+		uint32_t	before_length = block.trait_length;
+		const unsigned char *head = block.next;
 
 		if (i % 1024 == 0)
 			host->poll(host);
 		if (!profile_block(host, &reader, i, &block))
 			return false;
-		if (i > 0 && profile_compare_names(before, before_length,
-										   block.trait, block.trait_length) >= 0)
-			return corrupt(host, "its traits are out of order");
-		before = block.trait;
-		before_length = block.trait_length;
-		while (block.next < block.end)
-		{
-			if (!profile_next(host, &reader, &block, &candidate))
-				return false;
-			if (candidate.origin <= last_origin)
-				return corrupt(host, "its candidates are out of order");
-			last_origin = candidate.origin;
-			if (packed_read_64(reader.data + reader.origins +
-							   (size_t) candidate.origin * (reader.width + PACKED_ORIGIN_SIZE) +
-							   reader.width + 8) == (uint64_t) candidate.observed_at)
-				is_newest[candidate.origin] = true;
-			if (!((candidate.observed_at >= PROFILE_TIME_FIRST &&
-				   candidate.observed_at < PROFILE_TIME_END) ||
-				  candidate.observed_at == PROFILE_TIME_INFINITY ||
-				  candidate.observed_at == PROFILE_TIME_MINUS_INFINITY))
-				return corrupt(host, "the time of a candidate is wrong");
-		}
+		if (i % PACKED_LEAF != 0 && !is_canonical_name(&block, before, before_length, head))
+			return corrupt(host, "the name of a trait is malformed");
+		if (!check_candidates(host, &reader, &block, is_newest))
+			return false;
 	}
 	for (uint32_t i = 0; i < reader.origin_count; i++)
 	{

@@ -79,6 +79,7 @@ cdp_profile_gin_extract(PG_FUNCTION_ARGS)
 	int32	   *count = (int32 *) PG_GETARG_POINTER(1);
 	ProfileServerHost host;
 	ProfileReader reader;
+	ProfileBlock block = {0};
 	Datum	   *keys;
 
 	cdp_profile_host_init(&host);
@@ -87,7 +88,6 @@ cdp_profile_gin_extract(PG_FUNCTION_ARGS)
 	*count = 0;
 	for (uint32_t i = 0; i < reader.trait_count; i++)
 	{
-		ProfileBlock block;
 		ProfileCandidate winner;
 		bool		found;
 		uint64		name;

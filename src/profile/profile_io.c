@@ -157,7 +157,7 @@ cdp_profile_send(PG_FUNCTION_ARGS)
 	Profile    *profile = PG_GETARG_PROFILE(0);
 	ProfileServerHost host;
 	ProfileReader reader;
-	ProfileBlock block;
+	ProfileBlock block = {0};
 	ProfileCandidate candidate;
 	ProfileOrigin origin;
 	StringInfoData message;
@@ -174,7 +174,7 @@ cdp_profile_send(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		if (!profile_block(&host.host, &reader, i, &block))
 			cdp_profile_fail(&host);
-		while (block.next < block.end)
+		while (block.has_more)
 		{
 			if (!profile_next(&host.host, &reader, &block, &candidate) ||
 				!profile_origin(&host.host, &reader, candidate.origin, &origin))

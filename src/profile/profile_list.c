@@ -58,29 +58,31 @@ cdp_profile_traits(PG_FUNCTION_ARGS)
 		cdp_survivorship_argument(fcinfo, 1) : &cdp_survivorship_last;
 	ProfileServerHost host;
 	ProfileReader reader;
+	ProfileBlock block = {0};
 	MemoryContext row;
-	MemoryContext old;
+	MemoryContext outer;
 
 	InitMaterializedSRF(fcinfo, 0);
 	cdp_profile_host_init(&host);
 	cdp_profile_open(&host, &reader, profile);
 	row = AllocSetContextCreate(CurrentMemoryContext, "cdp profile_traits", ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(row);
+	outer = CurrentMemoryContext;
 	for (uint32_t i = 0; i < reader.trait_count; i++)
 	{
-		ProfileBlock block;
 		ProfileCandidate candidate;
 		ProfileCandidate winner;
 		bool		found;
 
-		MemoryContextReset(row);
 		CHECK_FOR_INTERRUPTS();
-		if (!profile_block(&host.host, &reader, i, &block) ||
-			!survivorship_pick(&host.host, &reader, block,
+		if (!profile_block(&host.host, &reader, i, &block))
+			cdp_profile_fail(&host);
+		MemoryContextReset(row);
+		MemoryContextSwitchTo(row);
+		if (!survivorship_pick(&host.host, &reader, block,
 							   survivorship_rule(survivorship, block.trait, block.trait_length),
 							   &winner, &found))
 			cdp_profile_fail(&host);
-		while (block.next < block.end)
+		while (block.has_more)
 		{
 			Datum		values[CANDIDATE_COLUMNS + 2];
 			bool		nulls[CANDIDATE_COLUMNS + 2] = {false};
@@ -92,8 +94,8 @@ cdp_profile_traits(PG_FUNCTION_ARGS)
 			values[CANDIDATE_COLUMNS + 1] = BoolGetDatum(found && candidate.origin == winner.origin);
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		}
+		MemoryContextSwitchTo(outer);
 	}
-	MemoryContextSwitchTo(old);
 	MemoryContextDelete(row);
 	return (Datum) 0;
 }

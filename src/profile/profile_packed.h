@@ -18,11 +18,29 @@
 /* Of an origin, besides the index of its source: the record and the newest time. */
 #define PACKED_ORIGIN_SIZE		16
 
+/* Traits of a leaf. */
+#define PACKED_LEAF				16
+
+/*
+ * A name that follows another one in its leaf leaves out what both begin with,
+ * if that is at least so long.  Its first byte has both lengths; of each, the
+ * greatest number says that the rest follows.
+ */
+#define PACKED_LEAST_SHARED		3
+#define PACKED_SHARED_SHIFT		4
+#define PACKED_SUFFIX_MASK		0x0F
+#define PACKED_LONG_NAME		15
+
 /* The first byte of a candidate. */
 #define PACKED_TYPE_MASK		0x07
 #define PACKED_OLDER_FLAG		0x08	/* older than its origin's newest: by how much follows */
 #define PACKED_LENGTH_SHIFT		4
-#define PACKED_LONG				15	/* length - 15 follows */
+#define PACKED_SAME				14	/* the value of the candidate before it */
+#define PACKED_LONG				15	/* length - 14 follows */
+
+/* The number after it: the origin, and whether another candidate follows. */
+#define PACKED_MORE_FLAG		1
+#define PACKED_ORIGIN_SHIFT		1
 
 #define PACKED_VARINT_SIZE		10	/* longest, for 64 bits */
 
@@ -118,6 +136,20 @@ packed_write_varint(unsigned char *output, uint64_t value)
 	}
 	*output++ = (unsigned char) value;
 	return output;
+}
+
+/*
+ * packed_common returns how many bytes two names begin with in common.
+ */
+static inline uint32_t
+packed_common(const char *a, uint32_t a_length, const char *b, uint32_t b_length)
+{
+	uint32_t	shorter = a_length < b_length ? a_length : b_length;
+	uint32_t	common = 0;
+
+	while (common < shorter && a[common] == b[common])
+		common++;
+	return common;
 }
 
 /*

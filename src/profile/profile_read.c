@@ -319,6 +319,7 @@ cdp_profile_winners_jsonb(ProfileServerHost *host, const Profile *profile,
 						  const Survivorship *survivorship)
 {
 	ProfileReader reader;
+	ProfileBlock block = {0};
 	JsonbParseState *state = NULL;
 	JsonbValue *result;
 
@@ -326,7 +327,6 @@ cdp_profile_winners_jsonb(ProfileServerHost *host, const Profile *profile,
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (uint32_t i = 0; i < reader.trait_count; i++)
 	{
-		ProfileBlock block;
 		ProfileCandidate winner;
 		bool		found;
 		JsonbValue	item;

@@ -260,7 +260,7 @@ profile_write(ProfileBuffer *buffer, const void *data, size_t size)
 {
 	ProfileHost *host = buffer->host;
 	ProfileReader reader;
-	ProfileBlock block;
+	ProfileBlock block = {0};
 	ProfileCandidate candidate;
 
 	if (!profile_open(host, &reader, data, size) || !append_text(buffer, "{"))
@@ -276,7 +276,7 @@ profile_write(ProfileBuffer *buffer, const void *data, size_t size)
 			!profile_write_string(buffer, block.trait, block.trait_length) ||
 			!append_text(buffer, ": ["))
 			return false;
-		for (; block.next < block.end; is_first = false)
+		for (; block.has_more; is_first = false)
 		{
 			if (!profile_next(host, &reader, &block, &candidate) ||
 				(!is_first && !append_text(buffer, ", ")) ||

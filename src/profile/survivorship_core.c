@@ -464,7 +464,7 @@ read_entries(ProfileHost *host, const ProfileReader *reader, ProfileBlock block,
 	uint32_t	i = 0;
 
 	*count = 0;
-	while (rest.next < rest.end)
+	while (rest.has_more)
 	{
 		if (!profile_next(host, reader, &rest, &candidate))
 			return false;
@@ -475,7 +475,7 @@ read_entries(ProfileHost *host, const ProfileReader *reader, ProfileBlock block,
 	*room = host->allocate(host, sizeof(SurvivorshipEntry *) * (size_t) *count);
 	if (*entries == NULL || *order == NULL || *room == NULL)
 		return out_of_memory(host);
-	for (rest = block; rest.next < rest.end; i++)
+	for (rest = block; rest.has_more; i++)
 	{
 		if (!profile_next(host, reader, &rest, &(*entries)[i].candidate) ||
 			!prepare(host, reader, rule, &(*entries)[i]))
@@ -535,7 +535,7 @@ survivorship_pick(ProfileHost *host, const ProfileReader *reader, ProfileBlock b
 	else
 	{
 		host->status = PROFILE_OK;
-		while (block.next < block.end)
+		while (block.has_more)
 		{
 			if (!profile_next(host, reader, &block, &entry.candidate) ||
 				!prepare(host, reader, rule, &entry))

@@ -139,6 +139,9 @@ fuzz_canonical_json(ProfileHost *host, const char *json, size_t length,
 		else if ((c == '}' || c == ']') && --depth < 0)
 			return false;
 		output[count++] = c;
+		/* nothing follows the end */
+		if (depth == 0 && !in_string && i + 1 < length)
+			return false;
 	}
 	*canonical = output;
 	*canonical_length = count;
@@ -264,8 +267,8 @@ fuzz_read(FuzzHost *own, const void *data, size_t size)
 {
 	ProfileHost *host = &own->host;
 	ProfileReader reader;
-	ProfileBlock block;
-	ProfileBlock other;
+	ProfileBlock block = {0};
+	ProfileBlock other = {0};
 	ProfileCandidate candidate;
 	ProfileOrigin origin;
 	bool		found;
@@ -281,15 +284,16 @@ fuzz_read(FuzzHost *own, const void *data, size_t size)
 	{
 		if (!profile_block(host, &reader, i, &block))
 		{
+			/* names follow from those before them */
 			fuzz_failed(own);
 			good = false;
-			continue;
+			break;
 		}
 		if (!profile_find(host, &reader, block.trait, block.trait_length, &other, &found))
 			good = false;
 		else if (found)
 			require(other.next <= other.end, "a block that is found has bounds");
-		while (block.next < block.end)
+		while (block.has_more)
 		{
 			ProfileBuffer text = {NULL, 0, 0, host};
 
@@ -320,7 +324,7 @@ fuzz_read(FuzzHost *own, const void *data, size_t size)
 			good = false;
 	}
 	if (profile_find(host, &reader, "email", 5, &other, &found) && found)
-		require(other.next < other.end, "a trait that is found has candidates");
+		require(other.next <= other.end && other.has_more, "a trait that is found has candidates");
 	profile_find(host, &reader, "", 0, &other, &found);
 	/* the sum is of no interest, but must not be optimised away */
 	return good && sum != (unsigned long) -1;

@@ -36,7 +36,7 @@ static bool
 all_texts(FuzzHost *own, const void *data, size_t size)
 {
 	ProfileReader reader;
-	ProfileBlock block;
+	ProfileBlock block = {0};
 	ProfileCandidate candidate;
 	ProfileOrigin origin;
 	const char *canonical;
@@ -54,7 +54,7 @@ all_texts(FuzzHost *own, const void *data, size_t size)
 		require(profile_block(&own->host, &reader, i, &block), "what was checked has blocks");
 		if (!fuzz_is_utf8(block.trait, block.trait_length))
 			return false;
-		while (block.next < block.end)
+		while (block.has_more)
 		{
 			require(profile_next(&own->host, &reader, &block, &candidate), "what was checked has candidates");
 			if (candidate.value.type == PROFILE_TEXT && !fuzz_is_utf8(candidate.value.bytes, candidate.value.length))
