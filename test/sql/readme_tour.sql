@@ -1,38 +1,52 @@
 -- The tour of the README.  What the README shows is what this test expects; test/t/readme.pl compares the two.
+SET client_min_messages = warning;      -- a refresh says how long it took
 SELECT cdp.setup();
 
-CREATE TABLE contact (id text, modified timestamptz, email text, phone text);
+CREATE TABLE contact (id text, modified timestamptz, name text, email text, phone text, country text);
 INSERT INTO contact VALUES
-    ('17', '2026-01-05', 'Ann.Smith@Example.com ', '+44 20 7946 0018'),
-    ('18', '2026-01-06', 'bob@example.com',        '+442079460018'),
-    ('19', '2026-01-07', 'test@test.com',          'ask reception');
-CREATE TABLE visit (id integer, seen_at timestamptz, browser text, login text);
-INSERT INTO visit VALUES
-    (1, '2026-01-10', 'laptop', 'ann.smith@example.com'),
-    (2, '2026-01-11', 'phone',  'ANN.SMITH@example.com'),
-    (3, '2026-01-12', 'phone',  NULL);
+    ('17', '2026-01-05', 'Ann Smith', 'Ann.Smith@Example.com ', '+44 20 7946 0018', 'GB'),
+    ('18', '2026-01-06', 'Bob Jones', 'bob@example.com',        '+442079460018',    'IE'),
+    ('19', '2026-01-07', 'Reception', 'test@test.com',          'ask reception',    NULL);
+CREATE TABLE purchase (id integer PRIMARY KEY, at timestamptz, browser text, login text, total numeric);
+INSERT INTO purchase VALUES
+    (1, '2026-01-10', 'laptop', 'ann.smith@example.com', 20),
+    (2, '2026-01-11', 'phone',  'ANN.SMITH@example.com', 5),
+    (3, '2026-01-12', 'phone',  NULL,                    12.50);
+-- One declaration per table: which columns identify somebody, what else they say.
+SELECT cdp.create_source('crm', 'contact', record_key => 'id', observed_at => 'modified',
+    identifiers => 'id AS crm_id, email AS email, phone AS phone', traits => 'name AS name, country AS country');
+SELECT cdp.create_source('shop', 'purchase', record_key => 'id', occurred_at => 'at', observed_at => 'at',
+    event_name => $$ 'purchase' $$, properties => 'total AS amount', identifiers => 'browser AS anonymous_id, login AS email');
+CALL cdp.refresh();
+-- One row per person, one typed column per trait and per kind of identifier.
+SELECT name, country, email, phone, anonymous_id AS browser, event_count AS events FROM cdp.profiles ORDER BY profile_id;
 
--- One call per table; a column is named after the kind of identifier in it.
-SELECT rows_read, identifiers_new, identifiers_dropped, profiles_new, refusals
-FROM cdp.stitch('crm', 'SELECT id AS record_key, modified AS observed_at, id AS crm_id, email, phone FROM contact');
-SELECT rows_read, identifiers_new, identifiers_dropped, profiles_new, refusals
-FROM cdp.stitch('web', 'SELECT id AS record_key, seen_at AS observed_at, browser AS anonymous_id, login AS email FROM visit');
+SELECT profiles.name, sum(amount) FROM cdp.events JOIN cdp.profiles USING (profile_id) GROUP BY profile_id, name;
 
--- Who was on that phone?
-SELECT namespace, value FROM cdp.profile_identifiers(cdp.resolve('anonymous_id', 'phone'));
-
--- How do we know?
+-- Nobody logged in on that phone in the third purchase. How do we know that it was Ann?
 SELECT step, from_value, to_value, source, record_key FROM cdp.explain_link('anonymous_id', 'phone', 'crm_id', '17');
 
 -- Bob has the same phone number. Why is he somebody else?
 SELECT value, other_value, reason, detail FROM cdp.explain_refusals(cdp.resolve('crm_id', '18'));
 
--- One record in real time; the answer is the person's id.
-SELECT cdp.identify('{"email": "ann.smith@example.com", "anonymous_id": "tablet"}', 'app', 'login-1', '2026-02-01')
-     = cdp.resolve('crm_id', '17') AS it_is_ann;
+-- A source that is believed more about countries.
+CREATE TABLE account (email text PRIMARY KEY, seen timestamptz, country text);
+INSERT INTO account VALUES ('ann.smith@example.com', '2026-01-01', 'NO');
+SELECT cdp.create_trait('country', 'text', survivorship => 'priority', sources => ARRAY['account', 'crm']);
+SELECT cdp.create_source('account', 'account', record_key => 'email', observed_at => 'seen',
+    identifiers => 'email AS email', traits => 'country AS country', capture => 'immediate');
+CALL cdp.refresh();
+SELECT value, source, record_key, observed_at::date, is_winner, reason FROM cdp.explain_trait(cdp.resolve('crm_id', '17'), 'country');
+
+-- That table is captured: whoever changes it changes the profile in the same transaction.
+UPDATE account SET country = 'SE', seen = '2026-02-01';
+SELECT name, country FROM cdp.profiles WHERE email = 'ann.smith@example.com';
+
+-- Everything about one person in one call, for an application; here one trait of it.
+SELECT jsonb_pretty(cdp.get_profile('phone', '+44 20 7946 0018', events => 1) -> 'traits' -> 'country');
 
 -- (the tour ends here)
+SELECT * FROM cdp.health;
 SELECT count(*) FROM cdp.check_identities();
-DROP TABLE contact, visit;
-SET client_min_messages = warning;
 SELECT cdp.teardown(false);
+DROP TABLE contact, purchase, account;
