@@ -40,7 +40,7 @@ CLANG_WARNINGS = $(if $(findstring clang,$(CC)),-Wno-unknown-warning-option -Wno
 PG_CPPFLAGS  = -Isrc -DCDP_VERSION='"$(EXTVERSION)"' $(EXTRA_CPPFLAGS)
 PG_CFLAGS    = $(WARNINGS) -Werror=implicit-function-declaration -fvisibility=hidden -MMD -MP $(EXTRA_CFLAGS)
 PG_CXXFLAGS  = $(WARNINGS) -Wno-register -std=gnu++17 -fvisibility=hidden -fvisibility-inlines-hidden -MMD -MP $(EXTRA_CFLAGS)
-SHLIB_LINK   = -lidn2 -lroaring -lunistring $(EXTRA_LIBS)
+SHLIB_LINK   = -lidn2 -llbfgs -lroaring -lunistring -lm $(EXTRA_LIBS)
 
 REGRESS        = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 ISOLATION      = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))

@@ -1,0 +1,639 @@
+/*
+ * lifetime_aggregate.c
+ *		The aggregates that fit lifetime models: cdp.bgnbd_fit and its relatives.
+ *
+ * The state keeps distinct rows with their weights: 32 bytes for each, and a
+ * hash table of 4-byte slots, in 48 bytes in all.  The final function sorts
+ * them, so that the result is the same to the last bit whatever the order of
+ * the rows and the number of workers, as long as weights are whole numbers.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "cdp.h"
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "score/lifetime_model.h"
+#include "score/rfm.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+PG_FUNCTION_INFO_V1(cdp_lifetime_fit_transition);
+PG_FUNCTION_INFO_V1(cdp_lifetime_fit_transition_rfm);
+PG_FUNCTION_INFO_V1(cdp_lifetime_fit_combine);
+PG_FUNCTION_INFO_V1(cdp_lifetime_fit_serialize);
+PG_FUNCTION_INFO_V1(cdp_lifetime_fit_deserialize);
+PG_FUNCTION_INFO_V1(cdp_gamma_gamma_fit_transition);
+PG_FUNCTION_INFO_V1(cdp_gamma_gamma_fit_transition_rfm);
+PG_FUNCTION_INFO_V1(cdp_sbg_fit_transition);
+PG_FUNCTION_INFO_V1(cdp_bgnbd_fit_final);
+PG_FUNCTION_INFO_V1(cdp_mbgnbd_fit_final);
+PG_FUNCTION_INFO_V1(cdp_pareto_nbd_fit_final);
+PG_FUNCTION_INFO_V1(cdp_gamma_gamma_fit_final);
+PG_FUNCTION_INFO_V1(cdp_bgbb_fit_final);
+PG_FUNCTION_INFO_V1(cdp_sbg_fit_final);
+
+#define SMALLEST_CAPACITY	64
+#define NO_ROW				PG_UINT32_MAX
+
+/* What holds for a whole fit; compared byte by byte. */
+typedef struct FitOptions
+{
+	double		prior_deviation;	/* 0: no prior */
+	double		prior_family;	/* 0: around the start values */
+	double		prior_parameters[LIFETIME_PARAMETERS];
+	double		period_days;	/* 0: unknown */
+} FitOptions;
+
+typedef struct FitState
+{
+	MemoryContext context;
+	FitOptions	options;
+	LifetimeRow *rows;
+	uint32		count;
+	uint32		capacity;
+	uint32	   *slots;			/* a power of 2 of them; NULL after sorting */
+	uint32		slot_mask;
+} FitState;
+
+static uint32
+row_hash(const LifetimeRow *row)
+{
+	return hash_bytes((const unsigned char *) row, 3 * sizeof(double));
+}
+
+/*
+ * check_memory raises an error where a fit would leave its budget.
+ */
+static void
+check_memory(uint64 rows, uint64 slots)
+{
+	if (rows * sizeof(LifetimeRow) + slots * sizeof(uint32) > (uint64) maintenance_work_mem * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("fit has more distinct rows than fit into maintenance_work_mem"),
+				 errdetail("There are more than %llu distinct rows.", (unsigned long long) rows * 8 / 9),
+				 errhint("Raise maintenance_work_mem (a distinct row takes 48 bytes), round times to whole days, or fit on a sample.")));
+}
+
+static void
+build_slots(FitState *state)
+{
+	uint64		slots = SMALLEST_CAPACITY * 2;
+
+	while (slots * 4 < (uint64) state->count * 5 + 4)
+		slots *= 2;
+	if (state->slots)
+		pfree(state->slots);
+	state->slots = NULL;
+	check_memory(state->capacity, slots);
+	state->slots = MemoryContextAllocHuge(state->context, mul_size(slots, sizeof(uint32)));
+	memset(state->slots, 0xFF, slots * sizeof(uint32));
+	state->slot_mask = (uint32) (slots - 1);
+	for (uint32 i = 0; i < state->count; i++)
+	{
+		uint32		slot = row_hash(&state->rows[i]) & state->slot_mask;
+
+		while (state->slots[slot] != NO_ROW)
+			slot = (slot + 1) & state->slot_mask;
+		state->slots[slot] = i;
+	}
+}
+
+static FitState *
+create_state(MemoryContext context)
+{
+	FitState   *state = MemoryContextAllocZero(context, sizeof(FitState));
+
+	state->context = context;
+	state->capacity = SMALLEST_CAPACITY;
+	state->rows = MemoryContextAlloc(context, SMALLEST_CAPACITY * sizeof(LifetimeRow));
+	build_slots(state);
+	return state;
+}
+
+static void
+add_row(FitState *state, const LifetimeRow *added)
+{
+	LifetimeRow row = *added;
+	uint32		slot;
+
+	/* there is one zero */
+	row.x += 0.0;
+	row.y += 0.0;
+	row.z += 0.0;
+	if (state->slots == NULL || (uint64) (state->count + 1) * 5 > (uint64) (state->slot_mask + 1) * 4)
+		build_slots(state);
+	slot = row_hash(&row) & state->slot_mask;
+	for (; state->slots[slot] != NO_ROW; slot = (slot + 1) & state->slot_mask)
+	{
+		LifetimeRow *known = &state->rows[state->slots[slot]];
+
+		if (known->x == row.x && known->y == row.y && known->z == row.z)
+		{
+			known->weight += row.weight;
+			return;
+		}
+	}
+	if (state->count == state->capacity)
+	{
+		uint64		capacity = state->capacity + Max(state->capacity / 8, SMALLEST_CAPACITY);
+
+		if (capacity >= NO_ROW / 2)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("too many distinct rows for a fit")));
+		check_memory(capacity, (uint64) state->slot_mask + 1);
+		state->rows = repalloc_huge(state->rows, mul_size(capacity, sizeof(LifetimeRow)));
+		state->capacity = (uint32) capacity;
+	}
+	state->slots[slot] = state->count;
+	state->rows[state->count++] = row;
+}
+
+static void
+require_same_options(const FitOptions *a, const FitOptions *b)
+{
+	if (memcmp(a, b, sizeof(FitOptions)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options of a fit differ between rows"),
+				 errhint("Only the weight may be different for each row.")));
+}
+
+/*
+ * read_options takes the options argument apart, which is a value of
+ * cdp.lifetime_options, and gives the weight of the row.
+ */
+static double
+read_options(FunctionCallInfo fcinfo, int argument, FitOptions *options)
+{
+	HeapTupleHeader header;
+	double		weight = 1;
+	bool		null;
+	Datum		value;
+
+	memset(options, 0, sizeof(*options));
+	if (argument >= PG_NARGS() || PG_ARGISNULL(argument))
+		return weight;
+	header = PG_GETARG_HEAPTUPLEHEADER(argument);
+	value = GetAttributeByNum(header, 1, &null);
+	if (!null)
+	{
+		weight = DatumGetFloat8(value);
+		if (!(weight >= 0 && weight <= 1e15))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("weight must be between 0 and 1e15")));
+	}
+	value = GetAttributeByNum(header, 2, &null);
+	if (!null)
+	{
+		LifetimeModel *model = lifetime_model_get(value);
+
+		options->prior_family = model->family;
+		memcpy(options->prior_parameters, model->parameters, sizeof(model->parameters));
+		options->prior_deviation = 1;
+	}
+	value = GetAttributeByNum(header, 3, &null);
+	if (!null)
+	{
+		options->prior_deviation = DatumGetFloat8(value);
+		if (!(options->prior_deviation >= 1e-6 && options->prior_deviation <= 1e6))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("prior_deviation must be between 0.000001 and 1000000"),
+					 errhint("It is the standard deviation of the logarithms of the parameters; 1 is a usual value.")));
+	}
+	value = GetAttributeByNum(header, 4, &null);
+	if (!null)
+	{
+		options->period_days = lifetime_interval_days(DatumGetIntervalP(value));
+		if (!(options->period_days > 0 && options->period_days <= 1e8))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("period must be positive")));
+	}
+	return weight;
+}
+
+/*
+ * transition adds a row, which may be NULL for none, to the state in argument 0.
+ */
+static Datum
+transition(FunctionCallInfo fcinfo, int options_argument, LifetimeRow *row, double period_days)
+{
+	MemoryContext context;
+	FitState   *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
+	FitOptions	options;
+
+	if (!AggCheckCallContext(fcinfo, &context))
+		elog(ERROR, "aggregate function called in non-aggregate context");
+	if (row == NULL)
+	{
+		if (state == NULL)
+			PG_RETURN_NULL();
+		PG_RETURN_POINTER(state);
+	}
+	row->weight = read_options(fcinfo, options_argument, &options);
+	if (period_days > 0)
+	{
+		if (options.period_days > 0 && options.period_days != period_days)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("period of the options differs from that of the rfm value")));
+		options.period_days = period_days;
+	}
+	if (!isfinite(row->x) || !isfinite(row->y) || !isfinite(row->z))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("values of a fit must be finite")));
+	if (state == NULL)
+	{
+		state = create_state(context);
+		state->options = options;
+	}
+	else
+		require_same_options(&state->options, &options);
+	if (row->weight > 0)
+		add_row(state, row);
+	PG_RETURN_POINTER(state);
+}
+
+/*
+ * (state internal, frequency float8, recency float8, age float8
+ *	[, options cdp.lifetime_options]) returns internal
+ */
+Datum
+cdp_lifetime_fit_transition(PG_FUNCTION_ARGS)
+{
+	LifetimeRow row = {0};
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
+		return transition(fcinfo, 4, NULL, 0);
+	row.x = PG_GETARG_FLOAT8(1);
+	row.y = PG_GETARG_FLOAT8(2);
+	row.z = PG_GETARG_FLOAT8(3);
+	return transition(fcinfo, 4, &row, 0);
+}
+
+/*
+ * (state internal, customer cdp.rfm_summary [, options]) returns internal
+ */
+Datum
+cdp_lifetime_fit_transition_rfm(PG_FUNCTION_ARGS)
+{
+	LifetimeRow row = {0};
+	RfmSummary	summary;
+
+	if (PG_ARGISNULL(1) || !rfm_summary_read(PG_GETARG_HEAPTUPLEHEADER(1), &summary))
+		return transition(fcinfo, 2, NULL, 0);
+	row.x = summary.frequency;
+	row.y = summary.recency;
+	row.z = summary.age;
+	return transition(fcinfo, 2, &row, summary.period_days);
+}
+
+/*
+ * (state internal, frequency float8, monetary float8 [, options]) returns internal
+ */
+Datum
+cdp_gamma_gamma_fit_transition(PG_FUNCTION_ARGS)
+{
+	LifetimeRow row = {0};
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return transition(fcinfo, 3, NULL, 0);
+	row.x = PG_GETARG_FLOAT8(1);
+	row.y = row.x == 0 ? 0 : PG_GETARG_FLOAT8(2);
+	return transition(fcinfo, 3, &row, 0);
+}
+
+/*
+ * (state internal, customer cdp.rfm_summary [, options]) returns internal
+ */
+Datum
+cdp_gamma_gamma_fit_transition_rfm(PG_FUNCTION_ARGS)
+{
+	LifetimeRow row = {0};
+	RfmSummary	summary;
+
+	if (PG_ARGISNULL(1) || !rfm_summary_read(PG_GETARG_HEAPTUPLEHEADER(1), &summary) || isnan(summary.monetary))
+		return transition(fcinfo, 2, NULL, 0);
+	row.x = summary.frequency;
+	row.y = row.x == 0 ? 0 : summary.monetary;
+	return transition(fcinfo, 2, &row, 0);
+}
+
+/*
+ * (state internal, periods integer, churned boolean [, options]) returns internal
+ */
+Datum
+cdp_sbg_fit_transition(PG_FUNCTION_ARGS)
+{
+	LifetimeRow row = {0};
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return transition(fcinfo, 3, NULL, 0);
+	row.x = PG_GETARG_INT32(1);
+	row.y = PG_GETARG_BOOL(2) ? 1 : 0;
+	return transition(fcinfo, 3, &row, 0);
+}
+
+/*
+ * (state internal, other internal) returns internal
+ */
+Datum
+cdp_lifetime_fit_combine(PG_FUNCTION_ARGS)
+{
+	MemoryContext context;
+	FitState   *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
+	FitState   *other = PG_ARGISNULL(1) ? NULL : (FitState *) PG_GETARG_POINTER(1);
+
+	if (!AggCheckCallContext(fcinfo, &context))
+		elog(ERROR, "aggregate function called in non-aggregate context");
+	if (other == NULL)
+	{
+		if (state == NULL)
+			PG_RETURN_NULL();
+		PG_RETURN_POINTER(state);
+	}
+	if (state == NULL)
+	{
+		state = create_state(context);
+		state->options = other->options;
+	}
+	else
+		require_same_options(&state->options, &other->options);
+	for (uint32 i = 0; i < other->count; i++)
+	{
+		if (i % 65536 == 0)
+			CHECK_FOR_INTERRUPTS();
+		add_row(state, &other->rows[i]);
+	}
+	PG_RETURN_POINTER(state);
+}
+
+/*
+ * (state internal) returns bytea
+ */
+Datum
+cdp_lifetime_fit_serialize(PG_FUNCTION_ARGS)
+{
+	FitState   *state = (FitState *) PG_GETARG_POINTER(0);
+	StringInfoData buffer;
+
+	if (!AggCheckCallContext(fcinfo, NULL))
+		elog(ERROR, "aggregate function called in non-aggregate context");
+	if (state->count > (MaxAllocSize - 1024) / sizeof(LifetimeRow))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many distinct rows for a parallel fit"),
+				 errhint("Set max_parallel_workers_per_gather to 0 for this query.")));
+	pq_begintypsend(&buffer);
+	enlargeStringInfo(&buffer, 1024 + (int) (state->count * sizeof(LifetimeRow)));
+	pq_sendfloat8(&buffer, state->options.prior_deviation);
+	pq_sendfloat8(&buffer, state->options.prior_family);
+	for (int i = 0; i < LIFETIME_PARAMETERS; i++)
+		pq_sendfloat8(&buffer, state->options.prior_parameters[i]);
+	pq_sendfloat8(&buffer, state->options.period_days);
+	pq_sendint32(&buffer, state->count);
+	for (uint32 i = 0; i < state->count; i++)
+	{
+		pq_sendfloat8(&buffer, state->rows[i].x);
+		pq_sendfloat8(&buffer, state->rows[i].y);
+		pq_sendfloat8(&buffer, state->rows[i].z);
+		pq_sendfloat8(&buffer, state->rows[i].weight);
+	}
+	PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
+}
+
+/*
+ * (state bytea, internal) returns internal
+ */
+Datum
+cdp_lifetime_fit_deserialize(PG_FUNCTION_ARGS)
+{
+	bytea	   *bytes = PG_GETARG_BYTEA_PP(0);
+	StringInfoData buffer;
+	FitState   *state;
+
+	if (!AggCheckCallContext(fcinfo, NULL))
+		elog(ERROR, "aggregate function called in non-aggregate context");
+	buffer.data = VARDATA_ANY(bytes);
+	buffer.len = VARSIZE_ANY_EXHDR(bytes);
+	buffer.maxlen = buffer.len;
+	buffer.cursor = 0;
+	/* the rows are only read by the combine function, which looks nothing up */
+	state = palloc0(sizeof(FitState));
+	state->context = CurrentMemoryContext;
+	state->options.prior_deviation = pq_getmsgfloat8(&buffer);
+	state->options.prior_family = pq_getmsgfloat8(&buffer);
+	for (int i = 0; i < LIFETIME_PARAMETERS; i++)
+		state->options.prior_parameters[i] = pq_getmsgfloat8(&buffer);
+	state->options.period_days = pq_getmsgfloat8(&buffer);
+	state->count = pq_getmsgint(&buffer, 4);
+	if (state->count > (uint32) (buffer.len - buffer.cursor) / sizeof(LifetimeRow))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("state of a fit is damaged")));
+	state->capacity = state->count;
+	state->rows = cdp_palloc_array(LifetimeRow, state->count + 1);
+	for (uint32 i = 0; i < state->count; i++)
+	{
+		state->rows[i].x = pq_getmsgfloat8(&buffer);
+		state->rows[i].y = pq_getmsgfloat8(&buffer);
+		state->rows[i].z = pq_getmsgfloat8(&buffer);
+		state->rows[i].weight = pq_getmsgfloat8(&buffer);
+	}
+	pq_getmsgend(&buffer);
+	PG_RETURN_POINTER(state);
+}
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	const LifetimeRow *first = a;
+	const LifetimeRow *second = b;
+
+	if (first->x != second->x)
+		return first->x < second->x ? -1 : 1;
+	if (first->z != second->z)
+		return first->z < second->z ? -1 : 1;
+	return first->y < second->y ? -1 : first->y > second->y ? 1 : 0;
+}
+
+static bool
+interrupted(void)
+{
+	return InterruptPending;
+}
+
+/*
+ * correlation of frequency and spend among repeat customers; the Gamma-Gamma
+ * model takes it to be about 0.
+ */
+static double
+spend_correlation(const FitState *state)
+{
+	double		weight = 0;
+	double		mean[2] = {0};
+	double		square[3] = {0};
+
+	for (uint32 i = 0; i < state->count; i++)
+	{
+		const LifetimeRow *row = &state->rows[i];
+		double		x = row->x - mean[0];
+		double		y = row->y - mean[1];
+		double		share;
+
+		if (row->x == 0)
+			continue;
+		weight += row->weight;
+		share = row->weight / weight;
+		mean[0] += share * x;
+		mean[1] += share * y;
+		square[0] += row->weight * x * (row->x - mean[0]);
+		square[1] += row->weight * x * (row->y - mean[1]);
+		square[2] += row->weight * y * (row->y - mean[1]);
+	}
+	return square[0] > 0 && square[2] > 0 ? square[1] / sqrt(square[0] * square[2]) : NAN;
+}
+
+/*
+ * finish fits the model and makes it a value; NULL where there are no customers.
+ */
+static Datum
+finish(FunctionCallInfo fcinfo, LifetimeFamily family)
+{
+	FitState   *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
+	const LifetimeFamilyInfo *info = lifetime_family(family);
+	LifetimeModel *model;
+	LifetimePrior prior = {0};
+	LifetimeFit fit;
+	bool		repeat = family != LIFETIME_GAMMA_GAMMA;
+
+	if (!AggCheckCallContext(fcinfo, NULL))
+		elog(ERROR, "aggregate function called in non-aggregate context");
+	if (state == NULL || state->count == 0)
+		PG_RETURN_NULL();
+	for (uint32 i = 0; i < state->count; i++)
+	{
+		const char *wrong = lifetime_check_row(family, &state->rows[i]);
+
+		if (wrong)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("%s", wrong),
+					 family == LIFETIME_SBG ?
+						 errdetail("A row has periods %g.", state->rows[i].x) :
+						 family == LIFETIME_GAMMA_GAMMA ?
+						 errdetail("A row has frequency %g and monetary %g.", state->rows[i].x, state->rows[i].y) :
+						 errdetail("A row has frequency %g, recency %g and age %g.", state->rows[i].x, state->rows[i].y, state->rows[i].z),
+					 errhint("Leave such rows out with FILTER (WHERE ...).")));
+		repeat |= state->rows[i].x > 0;
+	}
+	if (!repeat)
+		PG_RETURN_NULL();
+	if (state->slots)
+	{
+		pfree(state->slots);
+		state->slots = NULL;
+	}
+	qsort(state->rows, state->count, sizeof(LifetimeRow), compare_rows);
+
+	if (state->options.prior_deviation > 0)
+	{
+		double		parameters[LIFETIME_PARAMETERS];
+
+		if (state->options.prior_family == 0)
+			lifetime_start(family, state->rows, state->count, parameters);
+		else if (state->options.prior_family == family)
+			memcpy(parameters, state->options.prior_parameters, sizeof(parameters));
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("prior of a %s model must be a %s model", info->name, info->name)));
+		prior.deviation = state->options.prior_deviation;
+		for (int i = 0; i < info->parameter_count; i++)
+			prior.center[i] = log(parameters[i] - info->lower[i]);
+	}
+	for (int attempt = 0;; attempt++)
+	{
+		/* what interrupts need not be the end; then the fit starts again */
+		lifetime_fit(family, state->rows, state->count, &prior, attempt < 3 ? interrupted : NULL, &fit);
+		CHECK_FOR_INTERRUPTS();
+		if (!fit.cancelled)
+			break;
+	}
+	if (fit.out_of_memory)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+
+	model = lifetime_model_create(family);
+	model->flags = LIFETIME_MODEL_FITTED | (fit.converged ? LIFETIME_MODEL_CONVERGED : 0) |
+		(prior.deviation > 0 ? LIFETIME_MODEL_PRIOR : 0);
+	model->iterations = fit.iterations;
+	model->period_days = state->options.period_days;
+	for (int i = 0; i < info->parameter_count; i++)
+	{
+		model->parameters[i] = Max(Min(fit.parameters[i], LIFETIME_MODEL_LARGEST), info->lower[i] + 2 * LIFETIME_MODEL_SMALLEST);
+		if (isfinite(fit.standard_errors[i]))
+			model->standard_errors[i] = fit.standard_errors[i];
+	}
+	model->log_likelihood = fit.log_likelihood;
+	model->weight = fit.weight;
+	model->gradient_norm = isfinite(fit.gradient_norm) ? fit.gradient_norm : 0;
+	if (family == LIFETIME_GAMMA_GAMMA)
+		model->correlation = spend_correlation(state);
+	if (!fit.converged)
+		ereport(WARNING,
+				(errmsg("%s_fit did not converge for %g customers", info->name, fit.weight),
+				 errhint("There may be too few customers for this model: give a prior, as in cdp.lifetime_options(prior_deviation => 1).")));
+	PG_RETURN_POINTER(model);
+}
+
+/*
+ * Each (state internal) returns cdp.lifetime_model
+ */
+Datum
+cdp_bgnbd_fit_final(PG_FUNCTION_ARGS)
+{
+	return finish(fcinfo, LIFETIME_BGNBD);
+}
+
+Datum
+cdp_mbgnbd_fit_final(PG_FUNCTION_ARGS)
+{
+	return finish(fcinfo, LIFETIME_MBGNBD);
+}
+
+Datum
+cdp_pareto_nbd_fit_final(PG_FUNCTION_ARGS)
+{
+	return finish(fcinfo, LIFETIME_PARETO_NBD);
+}
+
+Datum
+cdp_gamma_gamma_fit_final(PG_FUNCTION_ARGS)
+{
+	return finish(fcinfo, LIFETIME_GAMMA_GAMMA);
+}
+
+Datum
+cdp_bgbb_fit_final(PG_FUNCTION_ARGS)
+{
+	return finish(fcinfo, LIFETIME_BGBB);
+}
+
+Datum
+cdp_sbg_fit_final(PG_FUNCTION_ARGS)
+{
+	return finish(fcinfo, LIFETIME_SBG);
+}
