@@ -465,7 +465,8 @@ compare_rows(const void *a, const void *b)
 		return first->x < second->x ? -1 : 1;
 	if (first->z != second->z)
 		return first->z < second->z ? -1 : 1;
-	return first->y < second->y ? -1 : first->y > second->y ? 1 : 0;
+	return first->y < second->y ? -1 : first->y > second->y ? 1
+															: 0;
 }
 
 static bool
@@ -530,11 +531,8 @@ finish(FunctionCallInfo fcinfo, LifetimeFamily family)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("%s", wrong),
-					 family == LIFETIME_SBG ?
-						 errdetail("A row has periods %g.", state->rows[i].x) :
-						 family == LIFETIME_GAMMA_GAMMA ?
-						 errdetail("A row has frequency %g and monetary %g.", state->rows[i].x, state->rows[i].y) :
-						 errdetail("A row has frequency %g, recency %g and age %g.", state->rows[i].x, state->rows[i].y, state->rows[i].z),
+					 family == LIFETIME_SBG ? errdetail("A row has periods %g.", state->rows[i].x) : family == LIFETIME_GAMMA_GAMMA ? errdetail("A row has frequency %g and monetary %g.", state->rows[i].x, state->rows[i].y)
+																																	: errdetail("A row has frequency %g, recency %g and age %g.", state->rows[i].x, state->rows[i].y, state->rows[i].z),
 					 errhint("Leave such rows out with FILTER (WHERE ...).")));
 		repeat |= state->rows[i].x > 0;
 	}

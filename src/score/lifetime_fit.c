@@ -150,7 +150,7 @@ static double
 evaluate_negative(void *instance, const double *theta, double *gradient, const int count,
 				  const double step)
 {
-	Problem    *problem = instance;
+	Problem	   *problem = instance;
 	double		value;
 
 	(void) step;
@@ -171,7 +171,7 @@ progress(void *instance, const double *theta, const double *gradient, const doub
 		 const double norm, const double gradient_norm, const double step, int count,
 		 int iteration, int evaluations)
 {
-	Problem    *problem = instance;
+	Problem	   *problem = instance;
 
 	(void) theta;
 	(void) gradient;

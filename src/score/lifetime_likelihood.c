@@ -170,8 +170,7 @@ bg_rows(bool modified, const double *parameters, const LifetimeRow *rows,
 			double		gone_share = difference > 0 ? 1 / (1 + small) : small / (1 + small);
 			double		alive_share = difference > 0 ? small / (1 + small) : 1 / (1 + small);
 
-			sums->value += weight * (of_r.value + r * log_alpha + of_b.value - of_ab.value +
-									 fmax(alive, gone) + log1p(small));
+			sums->value += weight * (of_r.value + r * log_alpha + of_b.value - of_ab.value + fmax(alive, gone) + log1p(small));
 			g[0] += weight * (of_r.first + log_alpha - alive_share * log_end - gone_share * log_last);
 			g[1] += weight * (r / alpha - shape * (alive_share * inverse_end + gone_share * inverse_last));
 			g[2] += weight * (gone_share / a - of_ab.first);
@@ -181,8 +180,8 @@ bg_rows(bool modified, const double *parameters, const LifetimeRow *rows,
 				double	   *h = sums->hessian;
 				double		both = alive_share * gone_share;
 				double		d[4] = {log_end - log_last,
-									shape * (inverse_end - inverse_last),
-									1 / a, -1 / coins};
+							   shape * (inverse_end - inverse_last),
+							   1 / a, -1 / coins};
 
 				for (int j = 0; j < 4; j++)
 					for (int k = 0; k <= j; k++)
@@ -354,8 +353,7 @@ gamma_gamma_rows(const double *parameters, const LifetimeRow *rows, size_t count
 				trigamma_sum = lifetime_trigamma(px + q);
 			last_x = x;
 		}
-		sums->value += weight * (of_p.value - log_gamma_q + q * log_v +
-								 px * log_spent - log(row->y) - (px + q) * log_scale);
+		sums->value += weight * (of_p.value - log_gamma_q + q * log_v + px * log_spent - log(row->y) - (px + q) * log_scale);
 		sums->gradient[0] += weight * x * (of_p.first + log_spent - log_scale);
 		sums->gradient[1] += weight * (of_q.first + log_v - log_scale);
 		sums->gradient[2] += weight * (q / v - (px + q) / scale);
@@ -410,49 +408,49 @@ bgbb_rows(const double *parameters, const LifetimeRow *rows, size_t count,
 		/* a mixture: of leaving after each opportunity from recency on, and of staying */
 		for (double last = row->y; last <= row->z; last += 1)
 		{
-				int			leaves = last < row->z ? 1 : 0;
-				double		term;
-				double		share;
-				double		d[4];
+			int			leaves = last < row->z ? 1 : 0;
+			double		term;
+			double		share;
+			double		d[4];
 
-				if (checked++ % ROWS_BETWEEN_CHECKS == 0 && interrupted && interrupted())
-					return false;
-				lifetime_rising_to(&of_beta, last - row->x);
-				lifetime_rising_to(&of_both, last);
-				lifetime_rising_to(&of_delta, last);
-				lifetime_rising_to(&of_leaving, last + leaves);
-				term = of_beta.value - of_both.value + of_delta.value - of_leaving.value + (leaves ? log(gamma) : 0);
-				if (term > top)
-				{
-					double		scale = exp(top - term);
+			if (checked++ % ROWS_BETWEEN_CHECKS == 0 && interrupted && interrupted())
+				return false;
+			lifetime_rising_to(&of_beta, last - row->x);
+			lifetime_rising_to(&of_both, last);
+			lifetime_rising_to(&of_delta, last);
+			lifetime_rising_to(&of_leaving, last + leaves);
+			term = of_beta.value - of_both.value + of_delta.value - of_leaving.value + (leaves ? log(gamma) : 0);
+			if (term > top)
+			{
+				double		scale = exp(top - term);
 
-					sum *= scale;
-					for (int j = 0; j < 4; j++)
-						mean[j] *= scale;
-					for (int j = 0; j < LIFETIME_HESSIAN; j++)
-						square[j] *= scale;
-					top = term;
-				}
-				share = exp(term - top);
-				sum += share;
-				d[0] = -of_both.first;
-				d[1] = of_beta.first - of_both.first;
-				d[2] = (leaves ? 1 / gamma : 0) - of_leaving.first;
-				d[3] = of_delta.first - of_leaving.first;
+				sum *= scale;
 				for (int j = 0; j < 4; j++)
-					mean[j] += share * d[j];
-				if (with_hessian)
-				{
-					for (int j = 0; j < 4; j++)
-						for (int k = 0; k <= j; k++)
-							square[LIFETIME_PACKED(j, k)] += share * d[j] * d[k];
-					square[LIFETIME_PACKED(0, 0)] -= share * of_both.second;
-					square[LIFETIME_PACKED(1, 0)] -= share * of_both.second;
-					square[LIFETIME_PACKED(1, 1)] += share * (of_beta.second - of_both.second);
-					square[LIFETIME_PACKED(2, 2)] -= share * (of_leaving.second + (leaves ? 1 / (gamma * gamma) : 0));
-					square[LIFETIME_PACKED(3, 2)] -= share * of_leaving.second;
-					square[LIFETIME_PACKED(3, 3)] += share * (of_delta.second - of_leaving.second);
-				}
+					mean[j] *= scale;
+				for (int j = 0; j < LIFETIME_HESSIAN; j++)
+					square[j] *= scale;
+				top = term;
+			}
+			share = exp(term - top);
+			sum += share;
+			d[0] = -of_both.first;
+			d[1] = of_beta.first - of_both.first;
+			d[2] = (leaves ? 1 / gamma : 0) - of_leaving.first;
+			d[3] = of_delta.first - of_leaving.first;
+			for (int j = 0; j < 4; j++)
+				mean[j] += share * d[j];
+			if (with_hessian)
+			{
+				for (int j = 0; j < 4; j++)
+					for (int k = 0; k <= j; k++)
+						square[LIFETIME_PACKED(j, k)] += share * d[j] * d[k];
+				square[LIFETIME_PACKED(0, 0)] -= share * of_both.second;
+				square[LIFETIME_PACKED(1, 0)] -= share * of_both.second;
+				square[LIFETIME_PACKED(1, 1)] += share * (of_beta.second - of_both.second);
+				square[LIFETIME_PACKED(2, 2)] -= share * (of_leaving.second + (leaves ? 1 / (gamma * gamma) : 0));
+				square[LIFETIME_PACKED(3, 2)] -= share * of_leaving.second;
+				square[LIFETIME_PACKED(3, 3)] += share * (of_delta.second - of_leaving.second);
+			}
 		}
 		sums->value += weight * (of_alpha.value + top + log(sum));
 		for (int j = 0; j < 4; j++)

@@ -77,8 +77,7 @@ check_model(const LifetimeModel *model)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("not a valid lifetime model")));
-		if (used && !(model->parameters[i] - family->lower[i] >= LIFETIME_MODEL_SMALLEST &&
-					  model->parameters[i] <= LIFETIME_MODEL_LARGEST))
+		if (used && !(model->parameters[i] - family->lower[i] >= LIFETIME_MODEL_SMALLEST && model->parameters[i] <= LIFETIME_MODEL_LARGEST))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("parameter \"%s\" of a %s model must be greater than %g, by at least %g, and at most %g",

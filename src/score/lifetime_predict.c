@@ -13,7 +13,8 @@
 static double
 probability(double value)
 {
-	return value > 1 ? 1 : value > 0 ? value : 0;
+	return value > 1 ? 1 : value > 0 ? value
+									 : 0;
 }
 
 /*
@@ -340,9 +341,7 @@ lifetime_purchase_probability(LifetimeFamily family, const double *parameters,
 	double		stays;
 
 	/* of as many or more purchases, if nobody left */
-	exactly = horizon == 0 ? (purchases == 0 ? 1 : 0) :
-		exp(lifetime_rising(r, purchases) - lifetime_rising(1, purchases) -
-			r * log1p(ratio) + purchases * log(z));
+	exactly = horizon == 0 ? (purchases == 0 ? 1 : 0) : exp(lifetime_rising(r, purchases) - lifetime_rising(1, purchases) - r * log1p(ratio) + purchases * log(z));
 	if (purchases > r * ratio)
 	{
 		double		term = exactly;

@@ -42,7 +42,7 @@ typedef struct BreakpointState
 	int32		bins;
 	uint64		count;
 	uint64		capacity;
-	Figures    *customers;
+	Figures	   *customers;
 } BreakpointState;
 
 static Figures
@@ -227,7 +227,8 @@ compare_figures(const void *a, const void *b, void *argument)
 	double		first = ((const Figures *) a)->figure[which];
 	double		second = ((const Figures *) b)->figure[which];
 
-	return first < second ? -1 : first > second ? 1 : 0;
+	return first < second ? -1 : first > second ? 1
+												: 0;
 }
 
 /*

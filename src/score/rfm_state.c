@@ -14,7 +14,9 @@
 #include "libpq/pqformat.h"
 #include "score/rfm_state.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
@@ -123,7 +125,8 @@ compare_entries(const void *a, const void *b)
 	int64		first = ((const RfmEntry *) a)->key;
 	int64		second = ((const RfmEntry *) b)->key;
 
-	return first < second ? -1 : first > second ? 1 : 0;
+	return first < second ? -1 : first > second ? 1
+												: 0;
 }
 
 /*
