@@ -467,7 +467,7 @@ BEGIN
             MESSAGE = pg_catalog.format('survivorship policy "%s" does not exist', $3),
             HINT = 'The policies are last, first, priority, most_frequent, min, max and longest.';
     END IF;
-    IF ($3 = 'priority') <> (pg_catalog.cardinality($4) > 0) OR pg_catalog.array_position($4, NULL) IS NOT NULL THEN
+    IF ($3 = 'priority') <> (COALESCE(pg_catalog.cardinality($4), 0) > 0) OR pg_catalog.array_position($4, NULL) IS NOT NULL THEN
         RAISE invalid_parameter_value USING
             MESSAGE = CASE WHEN $3 = 'priority' THEN 'policy priority needs ranked sources' ELSE pg_catalog.format('policy %s takes no sources', $3) END,
             HINT = 'Write survivorship => ''priority'', sources => ARRAY[''best'', ''next''].';
