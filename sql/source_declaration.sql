@@ -378,9 +378,9 @@ BEGIN
     END IF;
     IF selection = 'missing' THEN
         RETURN pg_catalog.format(
-            E'WITH %s\nINSERT INTO cdp_data.changed_profile (profile_id)'
-            ' SELECT DISTINCT -g.hub FROM gone AS g',
-            pg_catalog.array_to_string(parts, E',\n'));
+            E'WITH %s,\nbatch AS (INSERT INTO cdp_data.source_batch (source, added, changed, removed) SELECT %L, 0, 0, pg_catalog.count(*) FROM gone AS g)'
+            '\nINSERT INTO cdp_data.changed_profile (profile_id) SELECT DISTINCT -g.hub FROM gone AS g',
+            pg_catalog.array_to_string(parts, E',\n'), s.name);
     END IF;
 
     IF s.kind = 'event' THEN
@@ -428,8 +428,8 @@ BEGIN
     IF selection IN ('all', 'since') THEN
         -- A time that lies ahead, or never ends, must not hide what comes later.
         parts := parts || pg_catalog.format(
-            'batch AS (INSERT INTO cdp_data.source_batch (source, watermark, added, changed)'
-            ' SELECT %L, %s, pg_catalog.count(*) FILTER (WHERE c.old_hub IS NULL), pg_catalog.count(c.old_hub) FROM changed AS c)',
+            'batch AS (INSERT INTO cdp_data.source_batch (source, watermark, added, changed, removed)'
+            ' SELECT %L, %s, pg_catalog.count(*) FILTER (WHERE c.old_hub IS NULL), pg_catalog.count(c.old_hub), (SELECT pg_catalog.count(*) FROM gone) FROM changed AS c)',
             s.name,
             COALESCE((
                 SELECT pg_catalog.format('(SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM incoming AS i)', CASE c.type::regtype

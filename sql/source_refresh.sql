@@ -186,14 +186,26 @@ $halves$;
 COMMENT ON FUNCTION cdp.take_in_halves(text, text[], bigint) IS
 'Part of cdp.refresh: takes in the rows with these keys; where that fails, half of them, and so on.  A row that fails alone is noted in cdp.rejected_records; more than 1000 of them are an error.';
 
+-- The second argument makes it run when what it counts is there.
+CREATE FUNCTION cdp.batch_counts(source text, rows_read bigint, OUT added bigint, OUT changed bigint, OUT removed bigint)
+    RETURNS record
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $counts$
+BEGIN
+    SELECT COALESCE(pg_catalog.sum(b.added), 0), COALESCE(pg_catalog.sum(b.changed), 0), COALESCE(pg_catalog.sum(b.removed), 0) INTO added, changed, removed
+    FROM cdp_data.source_batch AS b WHERE b.source = batch_counts.source;
+END
+$counts$;
+COMMENT ON FUNCTION cdp.batch_counts(text, bigint) IS
+'Part of cdp.refresh: what the batches of the running refresh of a source came to.  Counts what was stored, since events that hold one identifier are no records of the identity graph.';
+
 CREATE FUNCTION cdp.take_in_rows(source text, selection text, since text) RETURNS bigint[]
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $rows$
 DECLARE
     counts bigint[];
-    added bigint;
-    changed bigint;
     part record;
     state text;
     all_keys text[];
@@ -202,14 +214,8 @@ DECLARE
     total bigint[] := ARRAY[0, 0, 0, 0, 0, 0];
 BEGIN
     BEGIN
-        SELECT ARRAY[t.rows_read, 0, 0, 0, t.retracted, t.rejected] INTO counts
-        FROM cdp.take_in(source, selection, NULL, since) AS t;
-        -- Events that hold one identifier are no records of the identity graph, so what was stored is counted.
-        SELECT pg_catalog.sum(b.added), pg_catalog.sum(b.changed) INTO added, changed
-        FROM cdp_data.source_batch AS b WHERE b.source = take_in_rows.source;
-        counts[2] := COALESCE(added, 0);
-        counts[3] := COALESCE(changed, 0);
-        counts[4] := GREATEST(counts[1] - counts[2] - counts[3] - counts[5] - counts[6], 0);
+        SELECT ARRAY[t.rows_read, b.added, b.changed, GREATEST(t.rows_read - b.added - b.changed - b.removed - t.rejected, 0), b.removed, t.rejected] INTO counts
+        FROM cdp.take_in(source, selection, NULL, since) AS t CROSS JOIN LATERAL cdp.batch_counts(source, t.rows_read) AS b;
         RETURN counts;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE;
@@ -254,7 +260,7 @@ BEGIN
     INTO greatest_value USING source, more;
     DELETE FROM cdp_data.source_batch AS b WHERE b.source = keep_watermark.source;
     IF greatest_value IS NOT NULL THEN
-        INSERT INTO cdp_data.source_batch (source, watermark, added, changed) VALUES (source, greatest_value, 0, 0);
+        INSERT INTO cdp_data.source_batch (source, watermark, added, changed, removed) VALUES (source, greatest_value, 0, 0, 0);
     END IF;
 END
 $keep$;
@@ -273,9 +279,8 @@ DECLARE
     stored bigint;
     had_data boolean;
     reason text;
-    missing record;
+    gone bigint;
     part text[];
-    remaining text[];
 BEGIN
     -- Reads the declaration anew against the relation as it is now: dropped and retyped columns show here.
     PERFORM cdp.verify_source(source);
@@ -309,9 +314,10 @@ BEGIN
             ELSE
                 SELECT pg_catalog.count(*) INTO stored FROM cdp_data.contribution AS c WHERE c.source = pull_source.source;
             END IF;
-            SELECT t.* INTO missing
-            FROM cdp.take_in(source, 'missing', NULL, NULL, CASE WHEN allow_deletes THEN NULL ELSE pg_catalog.floor((stored - counts[2]) * 0.2)::bigint END) AS t;
-            counts[5] := counts[5] + missing.retracted;
+            SELECT b.removed INTO gone
+            FROM cdp.take_in(source, 'missing', NULL, NULL, CASE WHEN allow_deletes THEN NULL ELSE pg_catalog.floor((stored - counts[2]) * 0.2)::bigint END) AS t
+            CROSS JOIN LATERAL cdp.batch_counts(source, t.rows_read) AS b;
+            counts[5] := gone;
         END IF;
     ELSE
         LOOP

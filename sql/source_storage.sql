@@ -106,7 +106,8 @@ BEGIN
         source text COLLATE "C" NOT NULL,
         watermark text,
         added bigint NOT NULL,
-        changed bigint NOT NULL
+        changed bigint NOT NULL,
+        removed bigint NOT NULL
     );
     CREATE INDEX source_batch_source ON cdp_data.source_batch (source);
     COMMENT ON TABLE cdp_data.source_batch IS 'what each batch of a running refresh came to; afterwards one row of a source holds its watermark';
@@ -114,6 +115,7 @@ BEGIN
     COMMENT ON COLUMN cdp_data.source_batch.watermark IS 'greatest watermark that was read, as text';
     COMMENT ON COLUMN cdp_data.source_batch.added IS 'records or events that were new';
     COMMENT ON COLUMN cdp_data.source_batch.changed IS 'records or events that changed';
+    COMMENT ON COLUMN cdp_data.source_batch.removed IS 'records or events that were gone';
 
     CREATE SEQUENCE cdp_data.refresh_id;
     CREATE TABLE cdp_data.refresh_log (
