@@ -13,7 +13,7 @@
 # person known from two sources of three.
 #
 # Merging: records of 4 traits each, 5 for each person, in the order of their
-# time. The baseline is how last-wins is written in plain SQL: DISTINCT ON over
+# time, or ("together") of people. The baseline is how last-wins is written in plain SQL: DISTINCT ON over
 # jsonb_each, then jsonb_object_agg. The results are compared, too.
 #
 #   CDP_BENCH_RECORDS  records to merge (default 1000000)
@@ -31,11 +31,22 @@ sql()
 	PGOPTIONS="-c client_min_messages=warning -c search_path=profile_bench,cdp -c jit=off" psql -X -q -A -t -F ' ' -v ON_ERROR_STOP=1 "$@"
 }
 
+# settings workers: with workers, so that they are used, whatever the planner thinks
+# that handing over their results costs.
+settings()
+{
+	if [ "$1" = 0 ]; then
+		echo 'SET max_parallel_workers_per_gather = 0;'
+	else
+		echo "SET max_parallel_workers_per_gather = $1; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;"
+	fi
+}
+
 # milliseconds workers query: as the server takes it.
 milliseconds()
 {
 	sql <<-SQL | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
-		SET max_parallel_workers_per_gather = $1;
+		$(settings "$1")
 		\timing on
 		$2;
 	SQL
@@ -192,9 +203,13 @@ sql <<-SQL
 	SELECT person, cdp.profile_build(source, observed_at, traits, record_key) AS value FROM record;
 	VACUUM (FREEZE, ANALYZE) record;
 	VACUUM (FREEZE, ANALYZE) contribution;
+	-- the same where the records of a person lie together
+	CREATE TABLE together AS SELECT * FROM contribution ORDER BY person;
+	VACUUM (FREEZE, ANALYZE) together;
 SQL
 baseline="SELECT person, jsonb_object_agg(key, value) AS value FROM (
 		SELECT DISTINCT ON (person, key) person, key, value FROM record, jsonb_each(traits) ORDER BY person, key, observed_at DESC) AS winner GROUP BY person"
+together='SELECT person, cdp.profile_agg(value) AS value FROM together GROUP BY person'
 merged='SELECT person, cdp.profile_agg(value) AS value FROM contribution GROUP BY person'
 winners='SELECT person, cdp.profile_agg(value)::jsonb AS value FROM contribution GROUP BY person'
 built='SELECT person, cdp.profile_agg(cdp.profile_build(source, observed_at, traits, record_key)) AS value FROM record GROUP BY person'
@@ -204,16 +219,20 @@ measure baseline 0 "SELECT count(value) FROM ($baseline) AS result" \
 	baseline_parallel 2 "SELECT count(value) FROM ($baseline) AS result" \
 	merged 0 "SELECT count(value) FROM ($merged) AS result" \
 	merged_parallel 2 "SELECT count(value) FROM ($merged) AS result" \
+	together 0 "SELECT count(value) FROM ($together) AS result" \
+	together_parallel 2 "SELECT count(value) FROM ($together) AS result" \
 	winners 0 "SELECT count(value) FROM ($winners) AS result" \
 	winners_parallel 2 "SELECT count(value) FROM ($winners) AS result" \
 	built 0 "SELECT count(value) FROM ($built) AS result" \
 	built_parallel 2 "SELECT count(value) FROM ($built) AS result"
 printf '%-60s %12s %12s %12s\n' "merging $records records, 5 of 4 traits for each person" 'ms' 'us/record' 'ms, 2 workers'
-for line in 'baseline DISTINCT ON over jsonb_each, jsonb_object_agg' 'merged cdp.profile_agg' 'winners cdp.profile_agg, winners as jsonb' 'built cdp.profile_agg(cdp.profile_build), from the jsonb'; do
+for line in 'baseline DISTINCT ON over jsonb_each, jsonb_object_agg' 'merged cdp.profile_agg' 'together cdp.profile_agg, records of a person together' 'winners cdp.profile_agg, winners as jsonb' 'built cdp.profile_agg(cdp.profile_build), from the jsonb'; do
 	name=${line%% *}
 	printf '%-60s %12.0f %12.2f %12.0f\n' "${line#* }" "${median_of[$name]}" "$(awk -v ms="${median_of[$name]}" -v n="$records" 'BEGIN { print ms * 1000 / n }')" "${median_of[${name}_parallel]}"
 done
 report 'DISTINCT ON and jsonb_object_agg / cdp.profile_agg' "${median_of[baseline]}" "${median_of[merged]}" 'at least' 3
 report 'the same with the winners as jsonb' "${median_of[baseline]}" "${median_of[winners]}" 'at least' 3
-report 'cdp.profile_agg, 2 workers / none' "${median_of[merged_parallel]}" "${median_of[merged]}" 'at most' 1
+sql -c "$(settings 2)" -c "EXPLAIN (COSTS off) $together" -c "EXPLAIN (COSTS off) $merged"
+report 'cdp.profile_agg, 2 workers / none, records of a person together' "${median_of[together_parallel]}" "${median_of[together]}" 'at most' 1
+report 'the same with the records of a person scattered' "${median_of[merged_parallel]}" "${median_of[merged]}" 'at most' 1
 sql -c 'DROP SCHEMA profile_bench CASCADE'
