@@ -84,7 +84,7 @@ cdp_trait_value(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	trait = PG_GETARG_TEXT_PP(1);
 	cdp_profile_host_init(&host);
-	if (!cdp_profile_pick(&host, PG_GETARG_PROFILE(0), VARDATA_ANY(trait), VARSIZE_ANY_EXHDR(trait),
+	if (!cdp_profile_pick(&host, PG_GETARG_DATUM(0), VARDATA_ANY(trait), VARSIZE_ANY_EXHDR(trait),
 						  PG_ARGISNULL(2) ? &cdp_survivorship_last : cdp_survivorship_argument(fcinfo, 2), &value) ||
 		value.type == PROFILE_NULL)
 		PG_RETURN_NULL();

@@ -164,12 +164,14 @@ has_trait(ProfileServerHost *host, const ProfileReader *reader, const text *trai
 Datum
 cdp_profile_exists(PG_FUNCTION_ARGS)
 {
+	text	   *trait = PG_GETARG_TEXT_PP(1);
 	ProfileServerHost host;
 	ProfileReader reader;
 
 	cdp_profile_host_init(&host);
-	cdp_profile_open(&host, &reader, PG_GETARG_PROFILE(0));
-	PG_RETURN_BOOL(has_trait(&host, &reader, PG_GETARG_TEXT_PP(1)));
+	cdp_profile_open_at(&host, &reader, PG_GETARG_DATUM(0), VARDATA_ANY(trait),
+						VARSIZE_ANY_EXHDR(trait));
+	PG_RETURN_BOOL(has_trait(&host, &reader, trait));
 }
 
 /*
@@ -301,7 +303,7 @@ cdp_profile_contains(PG_FUNCTION_ARGS)
 		if (token != WJB_KEY)
 			continue;
 		JsonbIteratorNext(&iterator, &member, true);
-		if (!cdp_profile_pick(&host, profile, key.val.string.val, (size_t) key.val.string.len,
+		if (!cdp_profile_pick(&host, PointerGetDatum(profile), key.val.string.val, (size_t) key.val.string.len,
 							  &cdp_survivorship_last, &value) ||
 			!value_contains(&host, &value, &member))
 			PG_RETURN_BOOL(false);

@@ -34,7 +34,7 @@ PG_FUNCTION_INFO_V1(cdp_profile_to_jsonb);
  * where the profile has none for it.
  */
 bool
-cdp_profile_pick(ProfileServerHost *host, const Profile *profile, const char *trait,
+cdp_profile_pick(ProfileServerHost *host, Datum profile, const char *trait,
 				 size_t length, const Survivorship *survivorship, ProfileValue *value)
 {
 	ProfileReader reader;
@@ -42,7 +42,7 @@ cdp_profile_pick(ProfileServerHost *host, const Profile *profile, const char *tr
 	ProfileCandidate winner;
 	bool		found;
 
-	cdp_profile_open(host, &reader, profile);
+	cdp_profile_open_at(host, &reader, profile, trait, length);
 	if (!profile_find(&host->host, &reader, trait, length, &block, &found))
 		cdp_profile_fail(host);
 	if (!found)
@@ -66,7 +66,7 @@ pick_argument(FunctionCallInfo fcinfo, ProfileServerHost *host, ProfileValue *va
 		cdp_survivorship_argument(fcinfo, 2) : &cdp_survivorship_last;
 
 	cdp_profile_host_init(host);
-	return cdp_profile_pick(host, PG_GETARG_PROFILE(0), VARDATA_ANY(trait),
+	return cdp_profile_pick(host, PG_GETARG_DATUM(0), VARDATA_ANY(trait),
 							VARSIZE_ANY_EXHDR(trait), survivorship, value);
 }
 

@@ -10,7 +10,9 @@
 #include "profile/profile.h"
 #include "profile/survivorship.h"
 
-extern bool cdp_profile_pick(ProfileServerHost *host, const Profile *profile, const char *trait,
+extern void cdp_profile_open_at(ProfileServerHost *host, ProfileReader *reader, Datum datum,
+								const char *trait, size_t length);
+extern bool cdp_profile_pick(ProfileServerHost *host, Datum profile, const char *trait,
 							 size_t length, const Survivorship *survivorship,
 							 ProfileValue *value);
 extern text *cdp_profile_value_to_text(ProfileServerHost *host, const ProfileValue *value);

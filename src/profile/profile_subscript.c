@@ -84,7 +84,7 @@ fetch(ExprState *state, ExprEvalStep *step, ExprContext *context)
 	}
 	cdp_profile_host_init(&host);
 	trait = DatumGetTextPP(reference->upperindex[0]);
-	if (!cdp_profile_pick(&host, DatumGetProfile(*step->resvalue), VARDATA_ANY(trait),
+	if (!cdp_profile_pick(&host, *step->resvalue, VARDATA_ANY(trait),
 						  VARSIZE_ANY_EXHDR(trait), &cdp_survivorship_last, &value))
 	{
 		*step->resnull = true;
