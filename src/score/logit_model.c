@@ -11,6 +11,7 @@
 #include "cdp.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "score/document.h"
 #include "score/logit_model.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -26,45 +27,6 @@ PG_FUNCTION_INFO_V1(cdp_coefficients);
 
 /* ---- writing ---- */
 
-static void
-write_key(StringInfo text, const char *key)
-{
-	char		last = text->data[text->len - 1];
-
-	if (last != '{' && last != '[')
-		appendStringInfoChar(text, ',');
-	escape_json(text, key);
-	appendStringInfoChar(text, ':');
-}
-
-static void
-write_number(StringInfo text, const char *key, double value)
-{
-	write_key(text, key);
-	appendStringInfoString(text, isfinite(value) ? float8out_internal(value) : "null");
-}
-
-static void
-write_integer(StringInfo text, const char *key, int64 value)
-{
-	write_key(text, key);
-	appendStringInfo(text, INT64_FORMAT, value);
-}
-
-static void
-write_boolean(StringInfo text, const char *key, bool value)
-{
-	write_key(text, key);
-	appendStringInfoString(text, value ? "true" : "false");
-}
-
-static void
-write_string(StringInfo text, const char *key, const char *value)
-{
-	write_key(text, key);
-	escape_json(text, value);
-}
-
 static const char *const kind_names[] = {"number", "vector", "category"};
 
 /*
@@ -77,32 +39,32 @@ logit_model_write(const LogitModel *model)
 
 	initStringInfo(&text);
 	appendStringInfoChar(&text, '{');
-	write_string(&text, "model", "logit");
-	write_integer(&text, "version", LOGIT_MODEL_VERSION);
+	document_write_string(&text, "model", "logit");
+	document_write_integer(&text, "version", LOGIT_MODEL_VERSION);
 	if (model->label != NULL)
-		write_string(&text, "label", model->label);
-	write_number(&text, "l1", model->l1);
-	write_number(&text, "l2", model->l2);
-	write_boolean(&text, "standardize", model->standardize);
-	write_string(&text, "nulls", model->null_error ? "error" : "skip");
-	write_key(&text, "class_weights");
+		document_write_string(&text, "label", model->label);
+	document_write_number(&text, "l1", model->l1);
+	document_write_number(&text, "l2", model->l2);
+	document_write_boolean(&text, "standardize", model->standardize);
+	document_write_string(&text, "nulls", model->null_error ? "error" : "skip");
+	document_write_key(&text, "class_weights");
 	appendStringInfo(&text, "[%s,%s]", float8out_internal(model->class_weights[0]),
 					 float8out_internal(model->class_weights[1]));
 
-	write_key(&text, "features");
+	document_write_key(&text, "features");
 	appendStringInfoChar(&text, '[');
 	for (int i = 0; i < model->feature_count; i++)
 	{
 		const LogitFeature *feature = &model->features[i];
 
 		appendStringInfoString(&text, i > 0 ? ",{" : "{");
-		write_string(&text, "name", feature->name);
-		write_string(&text, "type", kind_names[feature->kind]);
+		document_write_string(&text, "name", feature->name);
+		document_write_string(&text, "type", kind_names[feature->kind]);
 		if (feature->kind == LOGIT_VECTOR && feature->length > 0)
-			write_integer(&text, "length", feature->length);
+			document_write_integer(&text, "length", feature->length);
 		if (feature->kind == LOGIT_CATEGORY)
 		{
-			write_key(&text, "levels");
+			document_write_key(&text, "levels");
 			appendStringInfoChar(&text, '[');
 			for (int level = 0; level < feature->level_count; level++)
 			{
@@ -120,43 +82,43 @@ logit_model_write(const LogitModel *model)
 	{
 		double		intercept = model->center;
 
-		write_integer(&text, "n", model->rows);
-		write_integer(&text, "skipped", model->skipped);
-		write_number(&text, "weight", model->weight);
-		write_number(&text, "positive", model->positive);
-		write_number(&text, "log_likelihood", model->log_likelihood);
-		write_number(&text, "null_log_likelihood", model->null_log_likelihood);
-		write_integer(&text, "iterations", model->iterations);
-		write_boolean(&text, "converged", model->converged);
-		write_number(&text, "decrement", model->decrement);
-		write_number(&text, "center", model->center);
+		document_write_integer(&text, "n", model->rows);
+		document_write_integer(&text, "skipped", model->skipped);
+		document_write_number(&text, "weight", model->weight);
+		document_write_number(&text, "positive", model->positive);
+		document_write_number(&text, "log_likelihood", model->log_likelihood);
+		document_write_number(&text, "null_log_likelihood", model->null_log_likelihood);
+		document_write_integer(&text, "iterations", model->iterations);
+		document_write_boolean(&text, "converged", model->converged);
+		document_write_number(&text, "decrement", model->decrement);
+		document_write_number(&text, "center", model->center);
 
 		for (int i = 1; i < model->terms; i++)
 			if (!model->indicator[i])
 				intercept -= model->coefficients[i] * model->means[i];
-		write_key(&text, "terms");
+		document_write_key(&text, "terms");
 		appendStringInfoChar(&text, '[');
 		for (int i = 0; i < model->terms; i++)
 		{
 			appendStringInfoString(&text, i > 0 ? ",{" : "{");
-			write_string(&text, "term", logit_term_name(model, i));
-			write_number(&text, "coefficient", i == 0 ? intercept : model->aliased[i] ? NAN : model->coefficients[i]);
-			write_number(&text, "standard_error", model->standard_errors[i]);
+			document_write_string(&text, "term", logit_term_name(model, i));
+			document_write_number(&text, "coefficient", i == 0 ? intercept : model->aliased[i] ? NAN : model->coefficients[i]);
+			document_write_number(&text, "standard_error", model->standard_errors[i]);
 			if (i > 0)
 			{
-				write_number(&text, "mean", model->means[i]);
-				write_number(&text, "deviation", model->deviations[i]);
+				document_write_number(&text, "mean", model->means[i]);
+				document_write_number(&text, "deviation", model->deviations[i]);
 			}
 			if (model->aliased[i])
-				write_boolean(&text, "aliased", true);
+				document_write_boolean(&text, "aliased", true);
 			if (model->separated[i])
-				write_boolean(&text, "separated", true);
+				document_write_boolean(&text, "separated", true);
 			appendStringInfoChar(&text, '}');
 		}
 		appendStringInfoChar(&text, ']');
 	}
 	appendStringInfoChar(&text, '}');
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text.data)));
+	return document_finish(&text);
 }
 
 /*
@@ -187,102 +149,12 @@ logit_term_name(const LogitModel *model, int term)
 /* ---- reading ---- */
 
 static void
-invalid_model(const char *problem)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("invalid cdp.logit_model: %s", problem),
-			 errhint("Models come from cdp.logit_fit and cdp.train_logit; docs/score.md specifies them.")));
-}
-
-static JsonbValue *
-read_key(JsonbContainer *object, const char *key, bool required)
-{
-	JsonbValue *value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
-
-	if (value == NULL && required)
-		invalid_model(psprintf("\"%s\" is missing", key));
-	return value;
-}
-
-/*
- * A number, or what stands for null; missing is null.
- */
-static double
-read_number(JsonbContainer *object, const char *key, double null_value)
-{
-	JsonbValue *value = read_key(object, key, false);
-	double		result;
-
-	if (value == NULL || value->type == jbvNull)
-		return null_value;
-	if (value->type != jbvNumeric)
-		invalid_model(psprintf("\"%s\" is not a number", key));
-	result = DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
-	if (!isfinite(result))
-		invalid_model(psprintf("\"%s\" is not finite", key));
-	return result;
-}
-
-static double
-read_number_between(JsonbContainer *object, const char *key, double null_value, double low, double high)
-{
-	double		value = read_number(object, key, null_value);
-
-	if (!(value >= low && value <= high))
-		invalid_model(psprintf("\"%s\" is out of range", key));
-	return value;
-}
-
-static bool
-read_boolean(JsonbContainer *object, const char *key)
-{
-	JsonbValue *value = read_key(object, key, false);
-
-	if (value == NULL || value->type == jbvNull)
-		return false;
-	if (value->type != jbvBool)
-		invalid_model(psprintf("\"%s\" is not true or false", key));
-	return value->val.boolean;
-}
-
-static char *
-value_string(JsonbValue *value, const char *key)
-{
-	if (value == NULL || value->type != jbvString)
-		invalid_model(psprintf("\"%s\" is not a string", key));
-	return pnstrdup(value->val.string.val, value->val.string.len);
-}
-
-static JsonbContainer *
-read_array(JsonbContainer *object, const char *key, bool required)
-{
-	JsonbValue *value = read_key(object, key, required);
-
-	if (value == NULL)
-		return NULL;
-	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		invalid_model(psprintf("\"%s\" is not an array", key));
-	return value->val.binary.data;
-}
-
-static JsonbContainer *
-element_object(JsonbContainer *array, int place, const char *key)
-{
-	JsonbValue *value = getIthJsonbValueFromContainer(array, place);
-
-	if (value == NULL || value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
-		invalid_model(psprintf("an element of \"%s\" is not an object", key));
-	return value->val.binary.data;
-}
-
-static void
 read_feature(JsonbContainer *object, LogitFeature *feature)
 {
-	char	   *kind = value_string(read_key(object, "type", true), "type");
+	char	   *kind = document_value_string(document_read_key(object, "type", true), "type");
 	JsonbContainer *levels;
 
-	feature->name = value_string(read_key(object, "name", true), "name");
+	feature->name = document_value_string(document_read_key(object, "name", true), "name");
 	if (strcmp(kind, "number") == 0)
 	{
 		feature->kind = LOGIT_NUMBER;
@@ -291,26 +163,26 @@ read_feature(JsonbContainer *object, LogitFeature *feature)
 	else if (strcmp(kind, "vector") == 0)
 	{
 		feature->kind = LOGIT_VECTOR;
-		feature->length = (int) read_number_between(object, "length", 0, 0, LOGIT_MAX_TERMS - 1);
+		feature->length = (int) document_read_number_between(object, "length", 0, 0, LOGIT_MAX_TERMS - 1);
 	}
 	else if (strcmp(kind, "category") == 0)
 	{
 		feature->kind = LOGIT_CATEGORY;
-		levels = read_array(object, "levels", true);
+		levels = document_read_array(object, "levels", true);
 		if (JsonContainerSize(levels) < 1 || JsonContainerSize(levels) > LOGIT_MAX_TERMS)
-			invalid_model("a category has no or too many levels");
+			document_invalid("a category has no or too many levels");
 		feature->level_count = JsonContainerSize(levels);
 		feature->length = feature->level_count - 1;
 		feature->levels = cdp_palloc_array(char *, feature->level_count);
 		for (int i = 0; i < feature->level_count; i++)
 		{
-			feature->levels[i] = value_string(getIthJsonbValueFromContainer(levels, i), "levels");
+			feature->levels[i] = document_value_string(getIthJsonbValueFromContainer(levels, i), "levels");
 			if (i > 0 && strcmp(feature->levels[i - 1], feature->levels[i]) >= 0)
-				invalid_model("levels are not in bytewise order");
+				document_invalid("levels are not in bytewise order");
 		}
 	}
 	else
-		invalid_model("a feature's type is not number, vector or category");
+		document_invalid("a feature's type is not number, vector or category");
 }
 
 /*
@@ -388,78 +260,72 @@ logit_model_read(Jsonb *document)
 	JsonbContainer *array;
 	JsonbValue *value;
 
-	if (!JB_ROOT_IS_OBJECT(document))
-		invalid_model("it is not an object");
-	value = read_key(root, "model", true);
-	if (strcmp(value_string(value, "model"), "logit") != 0)
-		invalid_model("\"model\" is not \"logit\"");
-	if (read_number(root, "version", 0) != LOGIT_MODEL_VERSION)
-		invalid_model(psprintf("its version is not %d", LOGIT_MODEL_VERSION));
-	value = read_key(root, "label", false);
-	model->label = value == NULL ? NULL : value_string(value, "label");
-	model->l1 = read_number_between(root, "l1", 0, 0, 1e300);
-	model->l2 = read_number_between(root, "l2", 0, 0, 1e300);
-	model->standardize = read_boolean(root, "standardize");
-	value = read_key(root, "nulls", false);
-	model->null_error = value != NULL && strcmp(value_string(value, "nulls"), "error") == 0;
+	document_check_header(document, "logit", LOGIT_MODEL_VERSION);
+	value = document_read_key(root, "label", false);
+	model->label = value == NULL ? NULL : document_value_string(value, "label");
+	model->l1 = document_read_number_between(root, "l1", 0, 0, 1e300);
+	model->l2 = document_read_number_between(root, "l2", 0, 0, 1e300);
+	model->standardize = document_read_boolean(root, "standardize");
+	value = document_read_key(root, "nulls", false);
+	model->null_error = value != NULL && strcmp(document_value_string(value, "nulls"), "error") == 0;
 	model->class_weights[0] = model->class_weights[1] = 1;
-	array = read_array(root, "class_weights", false);
+	array = document_read_array(root, "class_weights", false);
 	if (array != NULL)
 	{
 		if (JsonContainerSize(array) != 2)
-			invalid_model("\"class_weights\" has not two elements");
+			document_invalid("\"class_weights\" has not two elements");
 		for (int i = 0; i < 2; i++)
 		{
 			value = getIthJsonbValueFromContainer(array, i);
 			if (value->type != jbvNumeric)
-				invalid_model("a class weight is not a number");
+				document_invalid("a class weight is not a number");
 			model->class_weights[i] = DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
 			if (!(model->class_weights[i] > 0 && isfinite(model->class_weights[i])))
-				invalid_model("a class weight is not a positive number");
+				document_invalid("a class weight is not a positive number");
 		}
 	}
 
-	array = read_array(root, "features", true);
+	array = document_read_array(root, "features", true);
 	if (JsonContainerSize(array) > LOGIT_MAX_TERMS)
-		invalid_model("it has too many features");
+		document_invalid("it has too many features");
 	model->feature_count = JsonContainerSize(array);
 	model->features = cdp_palloc0_array(LogitFeature, model->feature_count + 1);
 	for (int i = 0; i < model->feature_count; i++)
-		read_feature(element_object(array, i, "features"), &model->features[i]);
+		read_feature(document_element_object(array, i, "features"), &model->features[i]);
 	logit_model_number_inputs(model);
 
-	array = read_array(root, "terms", false);
+	array = document_read_array(root, "terms", false);
 	if (array == NULL)
 		return model;
 	if (model->terms == 0 || JsonContainerSize(array) != model->terms)
-		invalid_model("the number of terms is not what the features say");
+		document_invalid("the number of terms is not what the features say");
 	logit_model_allocate_terms(model);
 	model->fitted = true;
 	for (int i = 0; i < model->terms; i++)
 	{
-		JsonbContainer *term = element_object(array, i, "terms");
+		JsonbContainer *term = document_element_object(array, i, "terms");
 
-		model->aliased[i] = i > 0 && read_boolean(term, "aliased");
-		model->separated[i] = read_boolean(term, "separated");
-		model->coefficients[i] = read_number(term, "coefficient", 0);
-		model->standard_errors[i] = read_number(term, "standard_error", NAN);
-		model->means[i] = read_number(term, "mean", 0);
-		model->deviations[i] = read_number_between(term, "deviation", 0, 0, DBL_MAX);
+		model->aliased[i] = i > 0 && document_read_boolean(term, "aliased");
+		model->separated[i] = document_read_boolean(term, "separated");
+		model->coefficients[i] = document_read_number(term, "coefficient", 0);
+		model->standard_errors[i] = document_read_number(term, "standard_error", NAN);
+		model->means[i] = document_read_number(term, "mean", 0);
+		model->deviations[i] = document_read_number_between(term, "deviation", 0, 0, DBL_MAX);
 		if (model->aliased[i])
 			model->coefficients[i] = 0;
 		if (!model->indicator[i] && model->deviations[i] > 0)
 			model->scales[i] = model->deviations[i];
 	}
-	model->center = read_number(root, "center", 0);
-	model->rows = (int64) read_number_between(root, "n", 0, 0, 9e18);
-	model->skipped = (int64) read_number_between(root, "skipped", 0, 0, 9e18);
-	model->weight = read_number(root, "weight", 0);
-	model->positive = read_number(root, "positive", 0);
-	model->log_likelihood = read_number(root, "log_likelihood", NAN);
-	model->null_log_likelihood = read_number(root, "null_log_likelihood", NAN);
-	model->decrement = read_number(root, "decrement", NAN);
-	model->iterations = (int) read_number_between(root, "iterations", 0, 0, INT_MAX);
-	model->converged = read_boolean(root, "converged");
+	model->center = document_read_number(root, "center", 0);
+	model->rows = (int64) document_read_number_between(root, "n", 0, 0, 9e18);
+	model->skipped = (int64) document_read_number_between(root, "skipped", 0, 0, 9e18);
+	model->weight = document_read_number(root, "weight", 0);
+	model->positive = document_read_number(root, "positive", 0);
+	model->log_likelihood = document_read_number(root, "log_likelihood", NAN);
+	model->null_log_likelihood = document_read_number(root, "null_log_likelihood", NAN);
+	model->decrement = document_read_number(root, "decrement", NAN);
+	model->iterations = (int) document_read_number_between(root, "iterations", 0, 0, INT_MAX);
+	model->converged = document_read_boolean(root, "converged");
 	return model;
 }
 

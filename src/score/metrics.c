@@ -16,7 +16,7 @@
 #include "funcapi.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
-#include "score/metrics_core.h"
+#include "score/metrics.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -48,20 +48,6 @@ PG_FUNCTION_INFO_V1(cdp_calibration_error);
 PG_FUNCTION_INFO_V1(cdp_metrics_summary);
 
 #define METRICS_VERSION	1
-
-/* The stored value */
-typedef struct Metrics
-{
-	int32		vl_len_;
-	uint8		version;
-	bool		binned;
-	uint8		unused[2];
-	int64		rows;
-	double		log_loss;		/* sum, of binned metrics only: exact ones have it from their groups */
-	double		brier;
-	int64		count;
-	ScoreGroup	groups[FLEXIBLE_ARRAY_MEMBER];
-} Metrics;
 
 typedef struct KeyList
 {
@@ -101,7 +87,10 @@ invalid_metrics(void)
 			 errhint("Such values come from cdp.metrics_agg and its relatives.")));
 }
 
-static Metrics *
+/*
+ * A stored value, checked as far as memory is concerned.
+ */
+Metrics *
 metrics_get(Datum datum)
 {
 	Metrics    *metrics = (Metrics *) PG_DETOAST_DATUM(datum);
@@ -773,7 +762,7 @@ cdp_metrics_final_brier_score(PG_FUNCTION_ARGS)
 	return final_figure(fcinfo, figure_brier);
 }
 
-static ScoreReader
+ScoreReader
 metrics_reader(const Metrics *metrics)
 {
 	ScoreReader reader = {0};
