@@ -7,6 +7,12 @@
 
 #include "score/lifetime_core.h"
 
+/*
+ * The integrands have poles at a distance of i pi from the real axis: panels of
+ * this length leave an error below 1e-16.
+ */
+#define WIDEST_PANEL 4.0
+
 /* 16-point Gauss-Legendre rule on [-1, 1]: the positive nodes. */
 static const double gauss_node[8] = {
 	0.0950125098376374402, 0.2816035507792589132,
@@ -184,7 +190,9 @@ rule_finish(LifetimeRule *rule)
 
 /*
  * lifetime_beta_rule makes nodes p and weights for expectations over
- * Beta(a, b): the trapezoid rule in logit(p), which converges exponentially.
+ * Beta(a, b): the trapezoid rule in logit(p), which converges exponentially; where
+ * b is large the integrand is analytic within i pi / 2 only, hence the limit of
+ * the step.
  *
  * "smallest" is the scale of p below which the integrand no longer changes; what
  * lies far below it, or at 1 to all digits, goes into one node with the weight
@@ -195,7 +203,7 @@ lifetime_beta_rule(double a, double b, double smallest, LifetimeRule *rule)
 {
 	double		center = log(a / b);
 	double		deviation = sqrt(1 / a + 1 / b);
-	double		step = 0.25 * fmin(deviation, 4);
+	double		step = 0.25 * fmin(deviation, 1.2);
 	double		low = center - fmax(8 * deviation, 45 / a);
 	double		high = center + fmax(8 * deviation, 45 / b);
 	double		flat = log(smallest) - 40;
@@ -290,7 +298,7 @@ lifetime_power_integral(double first_power, double second_power,
 	double		length = log1p((high - low) / (m + low));
 	double		log_first_low = log(first_low);
 	double		log_second_low = log(second_low);
-	double		h = 16 / (first_power + second_power);
+	double		h = fmin(16 / (first_power + second_power), WIDEST_PANEL);
 	double		position = 0;
 	double		sum = 0;
 
@@ -326,7 +334,7 @@ lifetime_power_integral(double first_power, double second_power,
 		}
 		sum += panel_sum;
 		position += width;
-		h *= 2;
+		h = fmin(2 * h, WIDEST_PANEL);
 		if (panel_sum < 1e-17 * sum)
 			break;
 	}
