@@ -71,57 +71,52 @@ DECLARE
     changed bigint;
 BEGIN
     WITH member AS MATERIALIZED (
-        SELECT i.profile_id, i.namespace_id, i.id, i.value, r.records, r.first_seen, r.last_seen, e.events, e.first_event, e.last_event,
-               GREATEST(r.held, e.held, (SELECT max(l.last_seen) FROM cdp_data.link AS l WHERE l.b = i.id AND l.state = 'j' AND l.records > 0)) AS held
+        SELECT i.profile_id, i.namespace_id, i.value, r.records, r.first_seen, r.last_seen, e.events, e.first_event, e.last_event,
+               GREATEST(r.held, e.held, (SELECT max(l.last_seen) FROM cdp_data.link AS l WHERE l.b = i.id AND l.state = 'j' AND l.records > 0)) AS held,
+               (SELECT cdp.profile_agg(c.traits) FROM cdp_data.contribution AS c WHERE c.hub = i.id) AS traits
         FROM cdp_data.identifier AS i
         CROSS JOIN LATERAL (
             SELECT count(*) FILTER (WHERE NOT k.is_event) AS records, min(k.first_seen) FILTER (WHERE NOT k.is_event) AS first_seen,
                    max(k.observed_at) FILTER (WHERE NOT k.is_event) AS last_seen, max(k.observed_at) AS held
             FROM (SELECT d.first_seen, d.observed_at,
                          EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source AND e.record_key = d.record_key) AS is_event
-                  FROM cdp_data.record AS d WHERE d.hub = i.id) AS k
+                  FROM cdp_data.record AS d WHERE d.hub = i.id OFFSET 0) AS k
         ) AS r
         CROSS JOIN LATERAL (
             SELECT count(*) AS events, min(e.occurred_at) AS first_event, max(e.occurred_at) AS last_event, max(e.observed_at) AS held
             FROM cdp_data.event AS e WHERE e.hub = i.id
         ) AS e
         WHERE i.profile_id = ANY (ids) AND i.state = 'u'
-    ), fresh_value AS MATERIALIZED (
-        SELECT m.profile_id, cdp.profile_agg(c.traits) AS value
-        FROM member AS m JOIN cdp_data.contribution AS c ON c.hub = m.id
-        GROUP BY m.profile_id
-    ), written_value AS (
-        INSERT INTO cdp_data.profile_value AS t (profile_id, value)
-        SELECT v.profile_id, v.value
-        FROM fresh_value AS v LEFT JOIN cdp_data.profile_value AS o ON o.profile_id = v.profile_id
-        WHERE o.profile_id IS NULL OR o.value OPERATOR(cdp.<>) v.value
-        ON CONFLICT ON CONSTRAINT profile_value_pkey DO UPDATE SET value = EXCLUDED.value
-        RETURNING t.profile_id
-    ), gone_value AS (
-        DELETE FROM cdp_data.profile_value AS o
-        WHERE o.profile_id = ANY (ids) AND NOT EXISTS (SELECT FROM fresh_value AS v WHERE v.profile_id = o.profile_id)
-        RETURNING o.profile_id
     ), person AS MATERIALIZED (
         SELECT m.profile_id, bool_or(n.kind = 'person') AS is_known,
                LEAST(min(m.first_seen), min(m.first_event)) AS first_seen, GREATEST(max(m.last_seen), max(m.last_event)) AS last_seen,
-               sum(m.events)::bigint AS event_count, sum(m.records)::bigint AS record_count%s
+               sum(m.events)::bigint AS event_count, sum(m.records)::bigint AS record_count, cdp.profile_agg(m.traits) AS value%s
         FROM (SELECT k.*, row_number() OVER (PARTITION BY k.profile_id, k.namespace_id ORDER BY k.held DESC NULLS LAST, k.value) AS place
               FROM member AS k) AS m
         JOIN cdp_data.namespace AS n ON n.namespace_id = m.namespace_id
         GROUP BY m.profile_id
-    ), fresh AS MATERIALIZED (
-        SELECT %s
-        FROM person AS p LEFT JOIN fresh_value AS v ON v.profile_id = p.profile_id
+    ), written_value AS (
+        INSERT INTO cdp_data.profile_value AS t (profile_id, value)
+        SELECT v.profile_id, v.value
+        FROM person AS v LEFT JOIN cdp_data.profile_value AS o ON o.profile_id = v.profile_id
+        WHERE v.value IS NOT NULL AND (o.profile_id IS NULL OR o.value OPERATOR(cdp.<>) v.value)
+        ON CONFLICT ON CONSTRAINT profile_value_pkey DO UPDATE SET value = EXCLUDED.value
+        RETURNING t.profile_id
+    ), gone_value AS (
+        DELETE FROM cdp_data.profile_value AS o
+        WHERE o.profile_id = ANY (ids) AND o.profile_id NOT IN (SELECT v.profile_id FROM person AS v WHERE v.value IS NOT NULL)
+        RETURNING o.profile_id
     ), written AS (
         INSERT INTO cdp_data.profile_row AS t (%s)
         SELECT f.*
-        FROM fresh AS f LEFT JOIN (SELECT %s FROM cdp_data.profile_row) AS o ON o.profile_id = f.profile_id
+        FROM (SELECT %s FROM person AS p CROSS JOIN LATERAL (SELECT p.value) AS v(value)) AS f
+        LEFT JOIN (SELECT %s FROM cdp_data.profile_row) AS o ON o.profile_id = f.profile_id
         WHERE o.profile_id IS NULL OR (o.*) IS DISTINCT FROM (f.*)
         ON CONFLICT ON CONSTRAINT profile_row_pkey DO UPDATE SET %s
         RETURNING t.profile_id
     ), gone AS (
         DELETE FROM cdp_data.profile_row AS o
-        WHERE o.profile_id = ANY (ids) AND NOT EXISTS (SELECT FROM person AS p WHERE p.profile_id = o.profile_id)
+        WHERE o.profile_id = ANY (ids) AND o.profile_id NOT IN (SELECT p.profile_id FROM person AS p)
         RETURNING o.profile_id
     )
     SELECT count(*) INTO changed
@@ -130,7 +125,7 @@ BEGIN
     RETURN changed;
 END
 $body$
-$function$, c.identifier_columns, c.expressions, c.names, c.names, c.updates);
+$function$, c.identifier_columns, c.names, c.expressions, c.names, c.updates);
     COMMENT ON FUNCTION cdp_data.derive_profiles(bigint[]) IS 'Derives what is stored of these people again and returns how many of them changed; made by cdp.create_derivation, called by cdp.materialize_profiles.';
 END
 $create$;
