@@ -200,7 +200,7 @@ extern bool profile_open(ProfileHost *host, ProfileReader *reader, const void *d
 extern bool profile_front(ProfileHost *host, const void *data, size_t available, size_t size,
 						  size_t *needed);
 extern bool profile_find_leaf(ProfileHost *host, const ProfileReader *reader, const char *trait,
-							  size_t length, size_t *start, size_t *end, bool *found);
+							  size_t length, uint32_t *leaf, size_t *start, size_t *end, bool *found);
 extern bool profile_find(ProfileHost *host, const ProfileReader *reader, const char *trait,
 						 size_t length, ProfileBlock *block, bool *found);
 extern bool profile_block(ProfileHost *host, const ProfileReader *reader, uint32_t index,

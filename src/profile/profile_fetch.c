@@ -48,6 +48,7 @@ cdp_profile_open_at(ProfileServerHost *host, ProfileReader *reader, Datum datum,
 	size_t		size;
 	size_t		needed = FRONT_SIZE;
 	size_t		available;
+	uint32_t	leaf;
 	size_t		start;
 	size_t		end;
 	bool		is_compressed;
@@ -85,7 +86,7 @@ cdp_profile_open_at(ProfileServerHost *host, ProfileReader *reader, Datum datum,
 			cdp_profile_fail(host);
 	} while (needed > available);
 	if (!profile_open(&host->host, reader, front, size) ||
-		!profile_find_leaf(&host->host, reader, trait, length, &start, &end, &found))
+		!profile_find_leaf(&host->host, reader, trait, length, &leaf, &start, &end, &found))
 		cdp_profile_fail(host);
 	if (!found || end <= available)
 		return;

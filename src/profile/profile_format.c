@@ -343,12 +343,12 @@ profile_block(ProfileHost *host, const ProfileReader *reader, uint32_t index,
 }
 
 /*
- * profile_find_leaf finds the leaf in which a trait is, if there is one: the
- * bytes from "start" to "end".
+ * profile_find_leaf finds the leaf in which a trait is, if there is one, and
+ * its bytes from "start" to "end".
  */
 bool
 profile_find_leaf(ProfileHost *host, const ProfileReader *reader, const char *trait,
-				  size_t length, size_t *start, size_t *end, bool *found)
+				  size_t length, uint32_t *leaf, size_t *start, size_t *end, bool *found)
 {
 	uint32_t	low = 0;
 	uint32_t	high = reader->leaf_count;
@@ -368,33 +368,12 @@ profile_find_leaf(ProfileHost *host, const ProfileReader *reader, const char *tr
 			low = middle + 1;
 	}
 	*found = low > 0;
-	if (low > 0 && !leaf_bounds(reader, low - 1, start, end))
+	if (low == 0)
+		return true;
+	*leaf = low - 1;
+	if (!leaf_bounds(reader, *leaf, start, end))
 		return corrupt(host, "an offset of a leaf is wrong");
 	return true;
-}
-
-/*
- * leaf_at gives the number of the leaf that begins at an offset which
- * profile_find_leaf gave.
- */
-static uint32_t
-leaf_at(const ProfileReader *reader, size_t start)
-{
-	uint32_t	low = 0;
-	uint32_t	high = reader->leaf_count;
-
-	while (low < high)
-	{
-		uint32_t	middle = low + (high - low) / 2;
-		const unsigned char *entry = reader->data + reader->index +
-			(size_t) middle * 2 * reader->width + reader->width;
-
-		if (reader->leaves + packed_read_width(entry, reader->width) <= start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
 }
 
 /*
@@ -406,6 +385,7 @@ profile_find(ProfileHost *host, const ProfileReader *reader, const char *trait, 
 {
 	size_t		start;
 	size_t		leaf_end;
+	uint32_t	leaf;
 	uint32_t	index;
 	const char *name;
 	uint32_t	name_length;
@@ -413,13 +393,12 @@ profile_find(ProfileHost *host, const ProfileReader *reader, const char *trait, 
 	const unsigned char *next;
 	const unsigned char *end;
 
-	if (!profile_find_leaf(host, reader, trait, length, &start, &leaf_end, found))
+	if (!profile_find_leaf(host, reader, trait, length, &leaf, &start, &leaf_end, found))
 		return false;
 	if (!*found)
 		return true;
-	index = leaf_at(reader, start) * PACKED_LEAF;
-	if (index >= reader->trait_count ||
-		!leaf_name(reader, index / PACKED_LEAF, &name, &name_length))
+	index = leaf * PACKED_LEAF;
+	if (!leaf_name(reader, leaf, &name, &name_length))
 		return corrupt(host, "an offset of a leaf is wrong");
 	next = reader->data + start;
 	end = reader->data + leaf_end;

@@ -66,19 +66,19 @@ packed_write_width(unsigned char *output, uint32_t value, unsigned width)
 static inline uint64_t
 packed_read_64(const unsigned char *bytes)
 {
-	uint64_t	value = 0;
-
-	for (int i = 7; i >= 0; i--)
-		value = value << 8 | bytes[i];
-	return value;
+	/* spelled out, so that compilers see that it is one load */
+	return (uint64_t) bytes[0] | (uint64_t) bytes[1] << 8 |
+		(uint64_t) bytes[2] << 16 | (uint64_t) bytes[3] << 24 |
+		(uint64_t) bytes[4] << 32 | (uint64_t) bytes[5] << 40 |
+		(uint64_t) bytes[6] << 48 | (uint64_t) bytes[7] << 56;
 }
 
 static inline unsigned char *
 packed_write_64(unsigned char *output, uint64_t value)
 {
 	for (int i = 0; i < 8; i++)
-		*output++ = (unsigned char) (value >> (8 * i));
-	return output;
+		output[i] = (unsigned char) (value >> (8 * i));
+	return output + 8;
 }
 
 /*
@@ -163,11 +163,10 @@ packed_prefix(const char *name, size_t length)
 	uint64_t	prefix = 0;
 
 	if (length >= 8)
-	{
-		for (int i = 0; i < 8; i++)
-			prefix = prefix << 8 | bytes[i];
-		return prefix;
-	}
+		return (uint64_t) bytes[0] << 56 | (uint64_t) bytes[1] << 48 |
+			(uint64_t) bytes[2] << 40 | (uint64_t) bytes[3] << 32 |
+			(uint64_t) bytes[4] << 24 | (uint64_t) bytes[5] << 16 |
+			(uint64_t) bytes[6] << 8 | (uint64_t) bytes[7];
 	for (size_t i = 0; i < length; i++)
 		prefix = prefix << 8 | bytes[i];
 	return length == 0 ? 0 : prefix << (8 * (8 - length));

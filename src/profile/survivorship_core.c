@@ -517,7 +517,18 @@ survivorship_pick(ProfileHost *host, const ProfileReader *reader, ProfileBlock b
 	SurvivorshipEntry **room;
 	uint32_t	count;
 
-	*found = false;
+	/* Most traits have one value. */
+	*found = rule->policy == SURVIVORSHIP_LAST && !rule->ignore_empty;
+	if (*found)
+	{
+		if (!profile_next(host, reader, &block, winner))
+			return false;
+		if (!block.has_more)
+			return true;
+		best.candidate = *winner;
+		best.is_ignored = false;
+		best.key = 0;
+	}
 	if (rule->policy == SURVIVORSHIP_MOST_FREQUENT)
 	{
 		if (!read_entries(host, reader, block, rule, &entries, &order, &room, &count))
