@@ -65,7 +65,7 @@ read_numbers(JsonbContainer *root, const char *key, int count, double *numbers)
 
 		if (value->type != jbvNumeric)
 			document_invalid(psprintf("an element of \"%s\" is not a number", key));
-		numbers[i] = DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
+		numbers[i] = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
 		if (!isfinite(numbers[i]) || (i > 0 && numbers[i] < numbers[i - 1]))
 			document_invalid(psprintf("\"%s\" is not ascending", key));
 	}

@@ -101,7 +101,7 @@ document_read_number(JsonbContainer *object, const char *key, double null_value)
 		return null_value;
 	if (value->type != jbvNumeric)
 		document_invalid(psprintf("\"%s\" is not a number", key));
-	result = DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
+	result = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
 	if (!isfinite(result))
 		document_invalid(psprintf("\"%s\" is not finite", key));
 	return result;

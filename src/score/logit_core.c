@@ -24,6 +24,16 @@
 /* In later factorizations, a pivot below this share of the diagonal is noise. */
 #define PIVOT_TOLERANCE	1e-14
 
+/*
+ * Loops over terms are compiled for wider vectors too, and the loader chooses.
+ * AVX2 without FMA computes the very same numbers.
+ */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+#define VECTOR_CLONES	__attribute__((target_clones("avx2", "default")))
+#else
+#define VECTOR_CLONES
+#endif
+
 double
 logit_probability(double eta)
 {
@@ -62,27 +72,16 @@ logit_sums_init(LogitSums *sums, LogitSumsKind kind, int terms)
 }
 
 /*
- * Add the pending rows to the matrix, four at a time: each element is read and
- * written once for the four.
+ * matrix[j] += the four products; restrict is what lets the loop be vectorized.
  */
-void
-logit_sums_flush(LogitSums *sums)
+VECTOR_CLONES static void
+add_block(double *restrict matrix, const double *restrict rows, const double *weights, int terms)
 {
-	int			terms = sums->terms;
-	double	   *matrix = LOGIT_MATRIX(sums);
-	const double *weights = LOGIT_PENDING_WEIGHTS(sums);
-	const double *a = LOGIT_PENDING(sums);
+	const double *a = rows;
 	const double *b = a + terms;
 	const double *c = b + terms;
 	const double *d = c + terms;
 
-	if (sums->pending == 0)
-		return;
-	for (int row = sums->pending; row < LOGIT_BLOCK; row++)
-	{
-		LOGIT_PENDING_WEIGHTS(sums)[row] = 0;
-		memset(LOGIT_PENDING(sums) + (size_t) row * terms, 0, sizeof(double) * terms);
-	}
 	for (int i = 0; i < terms; i++)
 	{
 		double		wa = weights[0] * a[i];
@@ -95,11 +94,33 @@ logit_sums_flush(LogitSums *sums)
 				matrix[j] += (wa * a[j] + wb * b[j]) + (wc * c[j] + wd * d[j]);
 		matrix += i + 1;
 	}
+}
+
+/*
+ * Add the pending rows to the matrix, four at a time: each element is read and
+ * written once for the four.
+ */
+void
+logit_sums_flush(LogitSums *sums)
+{
+	int			terms = sums->terms;
+
+	if (sums->pending == 0)
+		return;
+	for (int row = sums->pending; row < LOGIT_BLOCK; row++)
+	{
+		LOGIT_PENDING_WEIGHTS(sums)[row] = 0;
+		memset(LOGIT_PENDING(sums) + (size_t) row * terms, 0, sizeof(double) * terms);
+	}
+	add_block(LOGIT_MATRIX(sums), LOGIT_PENDING(sums), LOGIT_PENDING_WEIGHTS(sums), terms);
 	/* what is stored must not depend on what once was pending */
 	memset(LOGIT_PENDING(sums), 0, sizeof(double) * LOGIT_BLOCK * ((size_t) terms + 1));
 	sums->pending = 0;
 }
 
+/*
+ * Room for the terms of the next row.
+ */
 static inline double *
 pending_row(LogitSums *sums, double weight)
 {

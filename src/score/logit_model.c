@@ -279,7 +279,7 @@ logit_model_read(Jsonb *document)
 			value = getIthJsonbValueFromContainer(array, i);
 			if (value->type != jbvNumeric)
 				document_invalid("a class weight is not a number");
-			model->class_weights[i] = DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
+			model->class_weights[i] = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
 			if (!(model->class_weights[i] > 0 && isfinite(model->class_weights[i])))
 				document_invalid("a class weight is not a positive number");
 		}
