@@ -402,7 +402,9 @@ BEGIN
             ELSE 'Mend the cause, then refresh again.' END);
         UPDATE cdp_data.source_state AS t
         SET status = 'stopped', last_refresh_at = started, last_error = message, last_sqlstate = state, last_hint = hint,
-            failed_since = COALESCE(t.failed_since, started)
+            failed_since = COALESCE(t.failed_since, started),
+            -- What the guard held back is compared again, not passed over by the watermark.
+            needs_full = t.needs_full OR state = '55000'
         WHERE t.name = refresh_source.source;
         INSERT INTO cdp_data.refresh_log (refresh_id, step, source, started_at, finished_at, status, sqlstate, message)
         VALUES ($1, 'source', $3, started, pg_catalog.clock_timestamp(), 'failed', state, message);

@@ -168,7 +168,7 @@ typedef struct KeyList
 static void
 keep_key(void *argument, TupleTableSlot *slot)
 {
-	KeyList    *list = argument;
+	KeyList	   *list = argument;
 
 	CHECK_FOR_INTERRUPTS();
 	slot_getallattrs(slot);
