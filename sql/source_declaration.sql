@@ -262,6 +262,10 @@ BEGIN
     FROM cdp_data.source_column AS c WHERE c.source = $1;
     PERFORM cdp.declare_trait_columns($1, COALESCE(trait_names, '{}'), COALESCE(trait_types, '{}')::regtype[]);
     PERFORM cdp.register_source_properties($1, COALESCE(property_names, '{}'), COALESCE(property_types, '{}'));
+    IF trait_names IS NULL AND source_kind = 'record' THEN
+        WITH gone AS (DELETE FROM cdp_data.contribution AS c WHERE c.source = $1 RETURNING c.hub)
+        INSERT INTO cdp_data.changed_profile (profile_id) SELECT DISTINCT -g.hub FROM gone AS g;
+    END IF;
     PERFORM cdp.install_capture($1);
 END
 $store$;
@@ -356,6 +360,7 @@ DECLARE
     expressions text[];         -- their values, from incoming
     comparison text[];          -- the columns of which a difference is a change
     history text;               -- the versioned traits, NULL: none
+    watermark text;             -- the greatest one of the batch, NULL: none
     parts text[];
 BEGIN
     SELECT t.* INTO s FROM cdp_data.source AS t WHERE t.name = source_write.source;
@@ -395,12 +400,23 @@ BEGIN
             ' FROM incoming AS i LEFT JOIN cdp_data.identifier AS n ON n.id = i.hub'
             ' WHERE NOT i.deleted AND (pg_catalog.isfinite(i.occurred_at) AND i.event_name <> '''') IS NOT TRUE)', s.name);
     ELSE
-        columns := ARRAY['traits'];
-        SELECT ARRAY[CASE WHEN pg_catalog.count(*) = 0 THEN '''{}''::cdp.profile'
-                   ELSE pg_catalog.format('cdp.profile_of(%L, i.observed_at, cdp.record_hash(i.record_key), %s)', s.name,
-                       pg_catalog.string_agg(pg_catalog.format('%L::pg_catalog.text, i.v%s', c.name, c.number), ', ' ORDER BY c.number)) END]
-        INTO expressions
-        FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'trait';
+        -- Without traits a record leaves nothing but its evidence.
+        SELECT ARRAY[pg_catalog.format('cdp.profile_of(%L, i.observed_at, cdp.record_hash(i.record_key), %s)', s.name,
+                   pg_catalog.string_agg(pg_catalog.format('%L::pg_catalog.text, i.v%s', c.name, c.number), ', ' ORDER BY c.number))],
+               ARRAY['traits']
+        INTO expressions, columns
+        FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'trait' HAVING pg_catalog.count(*) > 0;
+    END IF;
+    IF selection IN ('all', 'since') THEN
+        -- A time that lies ahead, or never ends, must not hide what comes later.
+        watermark := (
+            SELECT pg_catalog.format('(SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM incoming AS i)', CASE c.type::regtype
+                WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(i.w) FILTER (WHERE pg_catalog.isfinite(i.w)), pg_catalog.now())' ELSE 'pg_catalog.max(i.w)' END)
+            FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark');
+    END IF;
+    IF columns IS NULL THEN
+        RETURN CASE WHEN watermark IS NOT NULL THEN pg_catalog.format(
+            'INSERT INTO cdp_data.source_batch (source, watermark, added, changed, removed) SELECT %L, %s, 0, 0, 0', s.name, watermark) END;
     END IF;
     -- Without times of its own, a row that was read again at a later time is the same row.
     comparison := ARRAY['hub'] || CASE WHEN s.observed_at IS NULL THEN '{}' ELSE ARRAY['observed_at'] END || columns;
@@ -426,15 +442,10 @@ BEGIN
             ' ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits)', s.name);
     END IF;
     IF selection IN ('all', 'since') THEN
-        -- A time that lies ahead, or never ends, must not hide what comes later.
         parts := parts || pg_catalog.format(
             'batch AS (INSERT INTO cdp_data.source_batch (source, watermark, added, changed, removed)'
             ' SELECT %L, %s, pg_catalog.count(*) FILTER (WHERE c.old_hub IS NULL), pg_catalog.count(c.old_hub), (SELECT pg_catalog.count(*) FROM gone) FROM changed AS c)',
-            s.name,
-            COALESCE((
-                SELECT pg_catalog.format('(SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM incoming AS i)', CASE c.type::regtype
-                    WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(i.w) FILTER (WHERE pg_catalog.isfinite(i.w)), pg_catalog.now())' ELSE 'pg_catalog.max(i.w)' END)
-                FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark'), 'NULL'));
+            s.name, COALESCE(watermark, 'NULL'));
     END IF;
     -- -hub stands for whoever holds it when it is looked at, 0 for everybody: after a first load
     -- that is less work than one row for each.

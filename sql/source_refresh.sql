@@ -154,8 +154,8 @@ BEGIN
     failed := failed_before;
     BEGIN
         -- Events that hold one identifier are no records of the identity graph, so what was stored is counted.
-        SELECT ARRAY[t.rows_read, LEAST(t.records_new, t.written), t.written - LEAST(t.records_new, t.written), t.rows_read - t.rejected - t.written, t.retracted, t.rejected] INTO counts
-        FROM cdp.take_in(source, 'keys', keys) AS t;
+        SELECT ARRAY[t.rows_read, LEAST(t.records_new, n.stored), n.stored - LEAST(t.records_new, n.stored), GREATEST(t.rows_read - t.rejected - n.stored, 0), t.retracted, t.rejected] INTO counts
+        FROM cdp.take_in(source, 'keys', keys) AS t CROSS JOIN LATERAL (SELECT GREATEST(t.written, t.records_new + t.records_changed)) AS n(stored);
         RETURN;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
@@ -186,18 +186,25 @@ $halves$;
 COMMENT ON FUNCTION cdp.take_in_halves(text, text[], bigint) IS
 'Part of cdp.refresh: takes in the rows with these keys; where that fails, half of them, and so on.  A row that fails alone is noted in cdp.rejected_records; more than 1000 of them are an error.';
 
--- The second argument makes it run when what it counts is there.
-CREATE FUNCTION cdp.batch_counts(source text, rows_read bigint, OUT added bigint, OUT changed bigint, OUT removed bigint)
+CREATE FUNCTION cdp.batch_counts(source text, records_new bigint, records_changed bigint, retracted bigint,
+    OUT added bigint, OUT changed bigint, OUT removed bigint)
     RETURNS record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $counts$
 BEGIN
+    -- Without traits there is nothing but the evidence.
+    IF EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = $1 AND s.kind = 'record' AND s.traits IS NULL) THEN
+        added := records_new;
+        changed := records_changed;
+        removed := retracted;
+        RETURN;
+    END IF;
     SELECT COALESCE(pg_catalog.sum(b.added), 0), COALESCE(pg_catalog.sum(b.changed), 0), COALESCE(pg_catalog.sum(b.removed), 0) INTO added, changed, removed
-    FROM cdp_data.source_batch AS b WHERE b.source = batch_counts.source;
+    FROM cdp_data.source_batch AS b WHERE b.source = $1;
 END
 $counts$;
-COMMENT ON FUNCTION cdp.batch_counts(text, bigint) IS
+COMMENT ON FUNCTION cdp.batch_counts(text, bigint, bigint, bigint) IS
 'Part of cdp.refresh: what the batches of the running refresh of a source came to.  Counts what was stored, since events that hold one identifier are no records of the identity graph.';
 
 CREATE FUNCTION cdp.take_in_rows(source text, selection text, since text) RETURNS bigint[]
@@ -215,7 +222,8 @@ DECLARE
 BEGIN
     BEGIN
         SELECT ARRAY[t.rows_read, b.added, b.changed, GREATEST(t.rows_read - b.added - b.changed - b.removed - t.rejected, 0), b.removed, t.rejected] INTO counts
-        FROM cdp.take_in(source, selection, NULL, since) AS t CROSS JOIN LATERAL cdp.batch_counts(source, t.rows_read) AS b;
+        FROM cdp.take_in(source, selection, NULL, since) AS t
+        CROSS JOIN LATERAL cdp.batch_counts(source, t.records_new, t.records_changed, t.retracted) AS b;
         RETURN counts;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE;
@@ -312,11 +320,12 @@ BEGIN
             IF s.kind = 'event' THEN
                 SELECT pg_catalog.count(*) INTO stored FROM cdp_data.event AS e WHERE e.source = pull_source.source;
             ELSE
-                SELECT pg_catalog.count(*) INTO stored FROM cdp_data.contribution AS c WHERE c.source = pull_source.source;
+                SELECT GREATEST((SELECT pg_catalog.count(*) FROM cdp_data.contribution AS c WHERE c.source = pull_source.source),
+                                (SELECT pg_catalog.count(*) FROM cdp_data.record AS r WHERE r.source = pull_source.source)) INTO stored;
             END IF;
             SELECT b.removed INTO gone
             FROM cdp.take_in(source, 'missing', NULL, NULL, CASE WHEN allow_deletes THEN NULL ELSE pg_catalog.floor((stored - counts[2]) * 0.2)::bigint END) AS t
-            CROSS JOIN LATERAL cdp.batch_counts(source, t.rows_read) AS b;
+            CROSS JOIN LATERAL cdp.batch_counts(source, t.records_new, t.records_changed, t.retracted) AS b;
             counts[5] := gone;
         END IF;
     ELSE

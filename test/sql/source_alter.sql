@@ -40,6 +40,22 @@ SELECT cdp.alter_source('nothing', traits => 'country');
 SELECT cdp.alter_source(NULL, traits => 'country');
 SELECT cdp.alter_source('shop', occurred_at => 'now()', event_name => $$'x'$$, reset => ARRAY['traits']);
 
+-- A source of identifiers alone.
+SELECT cdp.create_source('links', 'shop.customers', record_key => 'id', identifiers => $$ mail AS email, 'L' || id AS loyalty_id $$, watermark => 'id');
+CALL cdp.refresh(ARRAY['links']);
+DELETE FROM shop.customers WHERE id = 3;
+CALL cdp.refresh(ARRAY['links'], full_compare => true, allow_deletes => true);
+SELECT source, mode, rows_read, records_new, records_changed, records_unchanged, retracted FROM cdp.refresh_log WHERE source = 'links' ORDER BY log_id;
+SELECT cdp.drop_source('links');
+-- The last trait goes.
+SELECT cdp.alter_source('shop', reset => ARRAY['traits']);
+SELECT count(*) FROM cdp_data.contribution;
+CALL cdp.refresh(ARRAY['shop'], allow_deletes => true);
+SELECT count(*) FROM cdp_data.contribution;
+SELECT email, loyalty_id, country, city, points FROM cdp.profiles WHERE crm_id IS NOT NULL ORDER BY email;
+SELECT cdp.alter_source('shop', traits => 'country, city, points');
+CALL cdp.refresh();
+
 -- Same properties, other types.
 SELECT cdp.alter_source('orders', properties => 'total::text AS amount');
 SELECT cdp.alter_source('orders', properties => $$ total AS amount, 'EUR' AS currency $$);
