@@ -212,6 +212,16 @@ entry_swap(void *base, size_t a, size_t b)
 }
 
 /*
+ * state_add_counts adds up to what a state can count, and one more, by which
+ * state_check() finds that it was too much.
+ */
+int64_t
+state_add_counts(int64_t a, int64_t b)
+{
+	return a > STATE_MAX_ROWS - b ? STATE_MAX_ROWS + 1 : a + b;
+}
+
+/*
  * frequency_compact sorts the values and adds up the counts of equal ones.  The
  * scratch has state_scratch() bytes.
  */
@@ -239,7 +249,7 @@ frequency_compact(FrequencyState *state, void *scratch)
 		size_t		size = frequency_entry_size(entry->length);
 
 		if (last != NULL && entry_order(last, entry) == 0)
-			last->count += entry->count;
+			last->count = state_add_counts(last->count, entry->count);
 		else
 		{
 			last = (FrequencyEntry *) (void *) (output + used);

@@ -176,6 +176,7 @@ extern const char *sequence_check_events(const SequenceState *state);
 extern void sequence_compact(SequenceState *state);
 extern int	sequence_furthest(SequenceState *state);
 
+extern int64_t state_add_counts(int64_t a, int64_t b);
 extern size_t frequency_entry_size(size_t length);
 extern FrequencyEntry *frequency_entry(const FrequencyState *state, size_t offset);
 extern void frequency_compact(FrequencyState *state, void *scratch);

@@ -51,7 +51,7 @@ add_value(FrequencyState *state, const char *data, Size length, int64 count)
 		entry = frequency_entry(state, offset);
 		if (entry->length == length && memcmp(entry->bytes, data, length) == 0)
 		{
-			entry->count += count;
+			entry->count = state_add_counts(entry->count, count);
 			return state;
 		}
 		offset += frequency_entry_size(entry->length);
