@@ -88,8 +88,7 @@ poll_interrupts(void)
 const AudienceHost cdp_audience_host = {
 	reserve_in_context,
 	release_in_context,
-	poll_interrupts
-};
+	poll_interrupts};
 
 /*
  * cdp_audience_error raises the error for a status of the core.
@@ -296,8 +295,10 @@ cdp_member_array(PG_FUNCTION_ARGS)
 	array->ndim = 1;
 	array->dataoffset = 0;
 	array->elemtype = INT8OID;
-	ARR_DIMS(array)[0] = (int) count;
-	ARR_LBOUND(array)[0] = 1;
+	ARR_DIMS(array)
+	[0] = (int) count;
+	ARR_LBOUND(array)
+	[0] = 1;
 	ids = (int64 *) ARR_DATA_PTR(array);
 
 	runs = cdp_palloc_array(AudienceRun, AUDIENCE_MAX_RUNS);

@@ -45,8 +45,7 @@ expanded_flatten(ExpandedObjectHeader *header, void *result, Size size)
 
 static const ExpandedObjectMethods expanded_methods = {
 	expanded_flat_size,
-	expanded_flatten
-};
+	expanded_flatten};
 
 /*
  * get_state gives the state of an aggregate as an expanded object.

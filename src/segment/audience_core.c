@@ -217,39 +217,39 @@ check_contents(AudienceReader *reader, const AudienceContainer *container)
 			break;
 
 		case AUDIENCE_BITSET:
-			{
-				uint32_t	cardinality;
+		{
+			uint32_t	cardinality;
 
-				runs = count_bitset_runs(data, &cardinality);
-				if (cardinality != container->cardinality)
-					return invalid(reader, "a container has another number of ids than it says");
-				break;
-			}
+			runs = count_bitset_runs(data, &cardinality);
+			if (cardinality != container->cardinality)
+				return invalid(reader, "a container has another number of ids than it says");
+			break;
+		}
 
 		case AUDIENCE_RUNS:
+		{
+			uint32_t	cardinality = 0;
+			int32_t		previous = -1;
+
+			runs = get16(data);
+			for (uint32_t i = 0; i < runs; i++)
 			{
-				uint32_t	cardinality = 0;
-				int32_t		previous = -1;
+				int32_t		first = get16(data + 2 + 4 * i);
+				int32_t		length = get16(data + 4 + 4 * i);
 
-				runs = get16(data);
-				for (uint32_t i = 0; i < runs; i++)
-				{
-					int32_t		first = get16(data + 2 + 4 * i);
-					int32_t		length = get16(data + 4 + 4 * i);
-
-					if (first <= previous)
-						return invalid(reader, "runs are not in order");
-					if (reader->strict && i > 0 && first == previous + 1)
-						return invalid(reader, "a container is not in canonical form");
-					previous = first + length;
-					if (previous > UINT16_MAX)
-						return invalid(reader, "a run leaves its container");
-					cardinality += (uint32_t) length + 1;
-				}
-				if (cardinality != container->cardinality)
-					return invalid(reader, "a container has another number of ids than it says");
-				break;
+				if (first <= previous)
+					return invalid(reader, "runs are not in order");
+				if (reader->strict && i > 0 && first == previous + 1)
+					return invalid(reader, "a container is not in canonical form");
+				previous = first + length;
+				if (previous > UINT16_MAX)
+					return invalid(reader, "a run leaves its container");
+				cardinality += (uint32_t) length + 1;
 			}
+			if (cardinality != container->cardinality)
+				return invalid(reader, "a container has another number of ids than it says");
+			break;
+		}
 	}
 	if (reader->strict &&
 		smallest_form(container->cardinality, runs) != container->form)
@@ -404,8 +404,8 @@ audience_container_has(const AudienceContainer *container, uint16_t number)
 	{
 		uint32_t	middle = (low + high) / 2;
 		uint16_t	first = container->form == AUDIENCE_ARRAY
-								? get16(data + 2 * middle)
-								: get16(data + 2 + 4 * middle);
+			? get16(data + 2 * middle)
+			: get16(data + 2 + 4 * middle);
 
 		if (first <= number)
 			low = middle + 1;
@@ -490,7 +490,7 @@ finish_bitmap(AudienceWriter *writer)
 		4 * (size_t) count * (offsets ? 2 : 1);
 	size_t		needed = 4 + header + writer->payload.length;
 	uint32_t	high = (uint32_t) writer->high;
-	uint8_t    *at;
+	uint8_t	   *at;
 
 	if (count == 0)
 		return AUDIENCE_OK;
@@ -587,7 +587,7 @@ write_runs(AudienceWriter *writer, uint64_t key, const AudienceRun *runs, uint32
 	uint32_t	cardinality = 0;
 	AudienceForm form;
 	AudienceStatus status;
-	uint8_t    *at;
+	uint8_t	   *at;
 	size_t		size;
 
 	for (uint32_t i = 0; i < count; i++)
@@ -604,20 +604,20 @@ write_runs(AudienceWriter *writer, uint64_t key, const AudienceRun *runs, uint32
 	switch (form)
 	{
 		case AUDIENCE_RUNS:
+		{
+			uint16_t	number = (uint16_t) count;
+
+			memcpy(at, &number, 2);
+			at += 2;
+			for (uint32_t i = 0; i < count; i++)
 			{
-				uint16_t	number = (uint16_t) count;
+				uint16_t	pair[2] = {runs[i].first, (uint16_t) (runs[i].last - runs[i].first)};
 
-				memcpy(at, &number, 2);
-				at += 2;
-				for (uint32_t i = 0; i < count; i++)
-				{
-					uint16_t	pair[2] = {runs[i].first, (uint16_t) (runs[i].last - runs[i].first)};
-
-					memcpy(at, pair, 4);
-					at += 4;
-				}
-				break;
+				memcpy(at, pair, 4);
+				at += 4;
 			}
+			break;
+		}
 
 		case AUDIENCE_ARRAY:
 			for (uint32_t i = 0; i < count; i++)

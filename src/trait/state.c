@@ -252,10 +252,22 @@ state_send(FunctionCallInfo fcinfo, StateKind kind, const char *type_name)
 	PG_FUNCTION_INFO_V1(cdp_##name##_out); \
 	PG_FUNCTION_INFO_V1(cdp_##name##_recv); \
 	PG_FUNCTION_INFO_V1(cdp_##name##_send); \
-	Datum cdp_##name##_in(PG_FUNCTION_ARGS) { return state_in(fcinfo, kind, "cdp." #name); } \
-	Datum cdp_##name##_out(PG_FUNCTION_ARGS) { return state_out(fcinfo, kind, "cdp." #name); } \
-	Datum cdp_##name##_recv(PG_FUNCTION_ARGS) { return state_recv(fcinfo, kind, "cdp." #name); } \
-	Datum cdp_##name##_send(PG_FUNCTION_ARGS) { return state_send(fcinfo, kind, "cdp." #name); }
+	Datum cdp_##name##_in(PG_FUNCTION_ARGS) \
+	{ \
+		return state_in(fcinfo, kind, "cdp." #name); \
+	} \
+	Datum cdp_##name##_out(PG_FUNCTION_ARGS) \
+	{ \
+		return state_out(fcinfo, kind, "cdp." #name); \
+	} \
+	Datum cdp_##name##_recv(PG_FUNCTION_ARGS) \
+	{ \
+		return state_recv(fcinfo, kind, "cdp." #name); \
+	} \
+	Datum cdp_##name##_send(PG_FUNCTION_ARGS) \
+	{ \
+		return state_send(fcinfo, kind, "cdp." #name); \
+	}
 
 #define STATE_FINISH(name, kind) \
 	PG_FUNCTION_INFO_V1(cdp_##name##_finish); \

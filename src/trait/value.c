@@ -147,7 +147,7 @@ cdp_value_encode(const ValueType *type, Datum value, bool trim, ValueBytes *byte
 		case VALUE_INTEGER:
 			put_integer(bytes, (uint64) (type->base == INT2OID ? DatumGetInt16(value) : type->base == INT4OID ? DatumGetInt32(value)
 																											  : DatumGetInt64(value)) ^
-								   SIGN_BIT);
+							SIGN_BIT);
 			break;
 
 		case VALUE_FLOAT:
@@ -155,28 +155,28 @@ cdp_value_encode(const ValueType *type, Datum value, bool trim, ValueBytes *byte
 			break;
 
 		case VALUE_NUMERIC:
-			{
-				bytea	   *sent;
+		{
+			bytea	   *sent;
 
-				if (trim)
-					value = DirectFunctionCall1(numeric_trim_scale, value);
-				sent = DatumGetByteaPP(DirectFunctionCall1(numeric_send, value));
-				bytes->data = VARDATA_ANY(sent);
-				bytes->length = VARSIZE_ANY_EXHDR(sent);
-				break;
-			}
+			if (trim)
+				value = DirectFunctionCall1(numeric_trim_scale, value);
+			sent = DatumGetByteaPP(DirectFunctionCall1(numeric_send, value));
+			bytes->data = VARDATA_ANY(sent);
+			bytes->length = VARSIZE_ANY_EXHDR(sent);
+			break;
+		}
 
 		case VALUE_TEXT:
-			{
-				text	   *string = DatumGetTextPP(value);
+		{
+			text	   *string = DatumGetTextPP(value);
 
-				bytes->data = VARDATA_ANY(string);
-				bytes->length = VARSIZE_ANY_EXHDR(string);
-				if (type->base == BPCHAROID)
-					while (bytes->length > 0 && bytes->data[bytes->length - 1] == ' ')
-						bytes->length--;
-				break;
-			}
+			bytes->data = VARDATA_ANY(string);
+			bytes->length = VARSIZE_ANY_EXHDR(string);
+			if (type->base == BPCHAROID)
+				while (bytes->length > 0 && bytes->data[bytes->length - 1] == ' ')
+					bytes->length--;
+			break;
+		}
 
 		case VALUE_DATE:
 			put_integer(bytes, (uint64) (int64) DatumGetDateADT(value) ^ SIGN_BIT);
@@ -221,7 +221,8 @@ cdp_value_check(char tag, const char *data, Size length)
 	int64		integer = 0;
 
 	if (tag != VALUE_NUMERIC && tag != VALUE_TEXT &&
-		length != (tag == VALUE_BOOLEAN ? 1 : tag == VALUE_UUID ? 16 : 8))
+		length != (tag == VALUE_BOOLEAN ? 1 : tag == VALUE_UUID ? 16
+																: 8))
 		return "a value has the wrong length";
 	if (length == 8)
 		integer = (int64) (get_integer(data) ^ SIGN_BIT);
@@ -231,7 +232,7 @@ cdp_value_check(char tag, const char *data, Size length)
 			return data[0] == 0 || data[0] == 1 ? NULL : "a value is no boolean";
 		case VALUE_FLOAT:
 			return float_to_bits(bits_to_float(get_integer(data))) == get_integer(data) ? NULL
-																						 : "a value is not in canonical form";
+																						: "a value is not in canonical form";
 		case VALUE_NUMERIC:
 			receive_numeric(data, length);
 			return NULL;
@@ -240,10 +241,10 @@ cdp_value_check(char tag, const char *data, Size length)
 			return NULL;
 		case VALUE_DATE:
 			return integer == (int64) DATEVAL_NOBEGIN || integer == (int64) DATEVAL_NOEND ||
-						   (integer >= DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE &&
-							integer < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE)
-					   ? NULL
-					   : "a value is no date";
+					(integer >= DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE &&
+					 integer < DATE_END_JULIAN - POSTGRES_EPOCH_JDATE)
+				? NULL
+				: "a value is no date";
 		case VALUE_TIMESTAMP:
 		case VALUE_TIMESTAMPTZ:
 			return TIMESTAMP_NOT_FINITE(integer) || IS_VALID_TIMESTAMP(integer) ? NULL : "a value is no time";
@@ -354,13 +355,13 @@ cdp_value_decode(FunctionCallInfo fcinfo, const ValueType *type, char tag, const
 			break;
 
 		case VALUE_UUID:
-			{
-				pg_uuid_t  *uuid = palloc(sizeof(pg_uuid_t));
+		{
+			pg_uuid_t  *uuid = palloc(sizeof(pg_uuid_t));
 
-				memcpy(uuid->data, data, UUID_LEN);
-				result = UUIDPGetDatum(uuid);
-				break;
-			}
+			memcpy(uuid->data, data, UUID_LEN);
+			result = UUIDPGetDatum(uuid);
+			break;
+		}
 	}
 	if (type->type != type->base)
 		domain_check(result, false, type->type, NULL, NULL);

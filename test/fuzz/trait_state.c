@@ -35,61 +35,61 @@ use(StateKind kind, void *state)
 	switch (kind)
 	{
 		case STATE_SEQUENCE:
-			{
-				SequenceState *sequence = state;
-				int			furthest = sequence_furthest(sequence);
+		{
+			SequenceState *sequence = state;
+			int			furthest = sequence_furthest(sequence);
 
-				require(furthest >= 0 && furthest <= (int) sequence->steps, "furthest step");
-				require(sequence->count > 0 || furthest == 0, "no step without events");
-				require(sequence_same_options(sequence, sequence), "same options");
-				break;
-			}
+			require(furthest >= 0 && furthest <= (int) sequence->steps, "furthest step");
+			require(sequence->count > 0 || furthest == 0, "no step without events");
+			require(sequence_same_options(sequence, sequence), "same options");
+			break;
+		}
 		case STATE_SEQUENCE_OPTIONS:
 			sequence_step_of(state, "a", 1);
 			break;
 		case STATE_SESSIONS:
-			{
-				const SessionState *sessions = state;
+		{
+			const SessionState *sessions = state;
 
-				for (uint32_t i = 1; i < sessions->count; i++)
-					require(sessions->sessions[i - 1].other < sessions->sessions[i].time, "sessions apart");
-				break;
-			}
+			for (uint32_t i = 1; i < sessions->count; i++)
+				require(sessions->sessions[i - 1].other < sessions->sessions[i].time, "sessions apart");
+			break;
+		}
 		case STATE_FREQUENCY:
+		{
+			const FrequencyState *frequencies = state;
+
+			for (size_t offset = 0; offset < frequencies->used;)
 			{
-				const FrequencyState *frequencies = state;
+				const FrequencyEntry *entry = frequency_entry(frequencies, offset);
 
-				for (size_t offset = 0; offset < frequencies->used;)
-				{
-					const FrequencyEntry *entry = frequency_entry(frequencies, offset);
-
-					require(entry->count > 0, "counts");
-					offset += frequency_entry_size(entry->length);
-				}
-				break;
+				require(entry->count > 0, "counts");
+				offset += frequency_entry_size(entry->length);
 			}
+			break;
+		}
 		case STATE_DECAYED:
-			{
-				DecayedState *decayed = state;
-				DecayedState twice = *decayed;
-				double		value = decayed_value(decayed, decayed->newest);
+		{
+			DecayedState *decayed = state;
+			DecayedState twice = *decayed;
+			double		value = decayed_value(decayed, decayed->newest);
 
-				require((decayed->flags & DECAYED_NAN) == 0 || isnan(value), "NaN stays");
-				if (decayed_merge(&twice, decayed))
-				{
-					require(decayed_check(&twice, sizeof(twice)) == NULL, "a merged state is sound");
-					if (isfinite(value) && fabs(value) < 1e300 && fabs(value) > 1e-300)
-						require(fabs(decayed_value(&twice, twice.newest) - 2 * value) <= 1e-14 * fabs(value),
-								"twice the rows, twice the sum");
-				}
-				if (twice.rows < STATE_MAX_ROWS && twice.rows > 0)
-				{
-					decayed_add(&twice, 0.5, twice.newest);
-					require(decayed_check(&twice, sizeof(twice)) == NULL, "a state with one more row is sound");
-				}
-				decayed_value(decayed, STATE_END_TIME - 1);
-				break;
+			require((decayed->flags & DECAYED_NAN) == 0 || isnan(value), "NaN stays");
+			if (decayed_merge(&twice, decayed))
+			{
+				require(decayed_check(&twice, sizeof(twice)) == NULL, "a merged state is sound");
+				if (isfinite(value) && fabs(value) < 1e300 && fabs(value) > 1e-300)
+					require(fabs(decayed_value(&twice, twice.newest) - 2 * value) <= 1e-14 * fabs(value),
+							"twice the rows, twice the sum");
 			}
+			if (twice.rows < STATE_MAX_ROWS && twice.rows > 0)
+			{
+				decayed_add(&twice, 0.5, twice.newest);
+				require(decayed_check(&twice, sizeof(twice)) == NULL, "a state with one more row is sound");
+			}
+			decayed_value(decayed, STATE_END_TIME - 1);
+			break;
+		}
 		case STATE_VALUE_AT:
 			break;
 	}
@@ -102,7 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	StateKind	kind;
 	bool		working;
 	size_t		state_size;
-	uint8_t    *state;
+	uint8_t	   *state;
 
 	if (size < 2)
 		return 0;
@@ -119,7 +119,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t		used;
 		size_t		scratch_size = state_scratch(state);
 		void	   *scratch = malloc(scratch_size > 0 ? scratch_size : 1);
-		uint8_t    *sorted;
+		uint8_t	   *sorted;
 
 		if (scratch == NULL)
 			abort();

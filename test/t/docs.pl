@@ -19,7 +19,7 @@ sub slurp
 
 binmode(Test::More->builder->$_, ':encoding(UTF-8)') for qw(output failure_output);
 
-for my $capability ('setup', 'identity', 'source')
+for my $capability ('setup', 'identity', 'source', 'trait', 'segment')
 {
 	my $page = slurp("$top/docs/$capability.md");
 	my $test = slurp("$top/test/sql/${capability}_docs.sql");
@@ -40,7 +40,7 @@ for my $capability ('setup', 'identity', 'source')
 	is(join("\n", @missing), '', "each example of docs/$capability.md is run by the test ${capability}_docs");
 
 	my %functions;
-	for my $script (glob "$top/sql/${capability}.sql $top/sql/${capability}_*.sql")
+	for my $script (grep { -e } glob "$top/sql/${capability}.sql $top/sql/${capability}_*.sql")
 	{
 		my $text = slurp($script);
 		$functions{$1} = 1 while $text =~ /^CREATE (?:FUNCTION|PROCEDURE|AGGREGATE) cdp\.(\w+)\(/mg;
