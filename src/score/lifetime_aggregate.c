@@ -13,7 +13,6 @@
 
 #include "access/htup_details.h"
 #include "cdp.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
@@ -40,6 +39,7 @@ PG_FUNCTION_INFO_V1(cdp_sbg_fit_final);
 
 #define SMALLEST_CAPACITY	64
 #define NO_ROW				PG_UINT32_MAX
+#define QUEUE_LENGTH		32
 
 /* What holds for a whole fit; compared byte by byte. */
 typedef struct FitOptions
@@ -59,12 +59,20 @@ typedef struct FitState
 	uint32		capacity;
 	uint32	   *slots;			/* a power of 2 of them; NULL after sorting */
 	uint32		slot_mask;
+	uint32		waiting;
+	LifetimeRow queue[QUEUE_LENGTH];	/* rows that are yet to be looked up */
 } FitState;
 
-static uint32
+static inline uint32
 row_hash(const LifetimeRow *row)
 {
-	return hash_bytes((const unsigned char *) row, 3 * sizeof(double));
+	uint64		bits[3];
+
+	memcpy(bits, row, sizeof(bits));
+	bits[0] = bits[0] * UINT64CONST(0x9E3779B97F4A7C15) + bits[1];
+	bits[0] = (bits[0] ^ (bits[0] >> 32)) * UINT64CONST(0xC2B2AE3D27D4EB4F) + bits[2];
+	bits[0] = (bits[0] ^ (bits[0] >> 29)) * UINT64CONST(0x165667B19E3779F9);
+	return (uint32) (bits[0] >> 32);
 }
 
 /*
@@ -118,25 +126,20 @@ create_state(MemoryContext context)
 }
 
 static void
-add_row(FitState *state, const LifetimeRow *added)
+add_row(FitState *state, const LifetimeRow *row)
 {
-	LifetimeRow row = *added;
 	uint32		slot;
 
-	/* there is one zero */
-	row.x += 0.0;
-	row.y += 0.0;
-	row.z += 0.0;
-	if (state->slots == NULL || (uint64) (state->count + 1) * 5 > (uint64) (state->slot_mask + 1) * 4)
+	if ((uint64) (state->count + 1) * 5 > (uint64) (state->slot_mask + 1) * 4)
 		build_slots(state);
-	slot = row_hash(&row) & state->slot_mask;
+	slot = row_hash(row) & state->slot_mask;
 	for (; state->slots[slot] != NO_ROW; slot = (slot + 1) & state->slot_mask)
 	{
 		LifetimeRow *known = &state->rows[state->slots[slot]];
 
-		if (known->x == row.x && known->y == row.y && known->z == row.z)
+		if (known->x == row->x && known->y == row->y && known->z == row->z)
 		{
-			known->weight += row.weight;
+			known->weight += row->weight;
 			return;
 		}
 	}
@@ -153,7 +156,48 @@ add_row(FitState *state, const LifetimeRow *added)
 		state->capacity = (uint32) capacity;
 	}
 	state->slots[slot] = state->count;
-	state->rows[state->count++] = row;
+	state->rows[state->count++] = *row;
+}
+
+/*
+ * flush_queue adds the rows that wait.  Each look-up is two reads from memory far
+ * away; in a batch the processor does them at the same time.
+ */
+static void
+flush_queue(FitState *state)
+{
+	uint32		count = state->waiting;
+
+	if (count == 0)
+		return;
+	if (state->slots == NULL)
+		build_slots(state);
+	state->waiting = 0;
+	for (uint32 i = 0; i < count; i++)
+		__builtin_prefetch(&state->slots[row_hash(&state->queue[i]) & state->slot_mask]);
+	for (uint32 i = 0; i < count; i++)
+	{
+		uint32		known = state->slots[row_hash(&state->queue[i]) & state->slot_mask];
+
+		if (known != NO_ROW)
+			__builtin_prefetch(&state->rows[known]);
+	}
+	for (uint32 i = 0; i < count; i++)
+		add_row(state, &state->queue[i]);
+}
+
+static inline void
+queue_row(FitState *state, const LifetimeRow *added)
+{
+	LifetimeRow *row = &state->queue[state->waiting++];
+
+	/* there is one zero */
+	row->x = added->x + 0.0;
+	row->y = added->y + 0.0;
+	row->z = added->z + 0.0;
+	row->weight = added->weight;
+	if (state->waiting == QUEUE_LENGTH)
+		flush_queue(state);
 }
 
 static void
@@ -261,7 +305,7 @@ transition(FunctionCallInfo fcinfo, int options_argument, LifetimeRow *row, doub
 	else
 		require_same_options(&state->options, &options);
 	if (row->weight > 0)
-		add_row(state, row);
+		queue_row(state, row);
 	PG_RETURN_POINTER(state);
 }
 
@@ -370,11 +414,12 @@ cdp_lifetime_fit_combine(PG_FUNCTION_ARGS)
 	}
 	else
 		require_same_options(&state->options, &other->options);
+	flush_queue(other);
 	for (uint32 i = 0; i < other->count; i++)
 	{
 		if (i % 65536 == 0)
 			CHECK_FOR_INTERRUPTS();
-		add_row(state, &other->rows[i]);
+		queue_row(state, &other->rows[i]);
 	}
 	PG_RETURN_POINTER(state);
 }
@@ -390,6 +435,7 @@ cdp_lifetime_fit_serialize(PG_FUNCTION_ARGS)
 
 	if (!AggCheckCallContext(fcinfo, NULL))
 		elog(ERROR, "aggregate function called in non-aggregate context");
+	flush_queue(state);
 	if (state->count > (MaxAllocSize - 1024) / sizeof(LifetimeRow))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -455,19 +501,22 @@ cdp_lifetime_fit_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-static int
-compare_rows(const void *a, const void *b)
+static inline int
+compare_rows(const LifetimeRow *first, const LifetimeRow *second)
 {
-	const LifetimeRow *first = a;
-	const LifetimeRow *second = b;
-
 	if (first->x != second->x)
 		return first->x < second->x ? -1 : 1;
 	if (first->z != second->z)
 		return first->z < second->z ? -1 : 1;
-	return first->y < second->y ? -1 : first->y > second->y ? 1
-															: 0;
+	return first->y < second->y ? -1 : first->y > second->y ? 1 : 0;
 }
+
+#define ST_SORT sort_rows
+#define ST_ELEMENT_TYPE LifetimeRow
+#define ST_COMPARE(a, b) compare_rows(a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 static bool
 interrupted(void)
@@ -521,6 +570,8 @@ finish(FunctionCallInfo fcinfo, LifetimeFamily family)
 
 	if (!AggCheckCallContext(fcinfo, NULL))
 		elog(ERROR, "aggregate function called in non-aggregate context");
+	if (state)
+		flush_queue(state);
 	if (state == NULL || state->count == 0)
 		PG_RETURN_NULL();
 	for (uint32 i = 0; i < state->count; i++)
@@ -543,7 +594,7 @@ finish(FunctionCallInfo fcinfo, LifetimeFamily family)
 		pfree(state->slots);
 		state->slots = NULL;
 	}
-	qsort(state->rows, state->count, sizeof(LifetimeRow), compare_rows);
+	sort_rows(state->rows, state->count);
 
 	if (state->options.prior_deviation > 0)
 	{

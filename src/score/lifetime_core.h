@@ -164,6 +164,10 @@ extern void lifetime_fit(LifetimeFamily family, const LifetimeRow *rows, size_t 
 extern double lifetime_expected_purchases(LifetimeFamily family, const double *parameters,
 										  double frequency, double recency,
 										  double age, double horizon);
+extern double lifetime_weighted_purchases(LifetimeFamily family, const double *parameters,
+										  double frequency, double recency, double age,
+										  const double *horizons, const double *weights,
+										  int count);
 extern double lifetime_alive(LifetimeFamily family, const double *parameters,
 							 double frequency, double recency, double age,
 							 double horizon);

@@ -2,13 +2,14 @@
  * lifetime_fit.c
  *		Maximum likelihood (or maximum a posteriori) for the lifetime models.
  *
- * L-BFGS on the logarithms of the parameters, then Newton steps with the
- * analytic Hessian: these end where rounding does, so that the result hardly
+ * L-BFGS on the logarithms of the parameters (on a part of the rows, where there
+ * are many), then Newton steps with the analytic Hessian on all of them: these end where rounding does, so that the result hardly
  * depends on the way there, and the last Hessian gives the standard errors.
  */
 #include <float.h>
 #include <lbfgs.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "score/lifetime_core.h"
@@ -21,6 +22,7 @@
 #define WALL			11.5
 #define WALL_HARDNESS	4.0
 #define NEWTON_STEPS	25
+#define PART			16384	/* rows with which a large fit begins */
 
 typedef struct Problem
 {
@@ -260,6 +262,7 @@ lifetime_fit(LifetimeFamily family, const LifetimeRow *rows, size_t count,
 	bool		at_wall = false;
 	LifetimeSums sums;
 	double	   *vector;
+	LifetimeRow *part = NULL;
 
 	memset(fit, 0, sizeof(*fit));
 	problem.family = lifetime_family(family);
@@ -289,6 +292,26 @@ lifetime_fit(LifetimeFamily family, const LifetimeRow *rows, size_t count,
 		return;
 	}
 	memcpy(vector, theta, sizeof(double) * dimension);
+	if (count >= 2 * PART)
+	{
+		/* of many rows, an even part leads near the optimum */
+		part = malloc(PART * sizeof(LifetimeRow));
+		if (part == NULL)
+		{
+			lbfgs_free(vector);
+			fit->out_of_memory = true;
+			return;
+		}
+		problem.weight = 0;
+		for (size_t i = 0; i < PART; i++)
+		{
+			part[i] = rows[(size_t) ((double) i * (double) count / PART)];
+			if (family != LIFETIME_GAMMA_GAMMA || part[i].x > 0)
+				problem.weight += part[i].weight;
+		}
+		problem.rows = part;
+		problem.count = PART;
+	}
 	lbfgs_parameter_init(&settings);
 	settings.m = 6;
 	settings.epsilon = 1e-7;
@@ -299,6 +322,10 @@ lifetime_fit(LifetimeFamily family, const LifetimeRow *rows, size_t count,
 		if (isfinite(vector[i]))
 			theta[i] = vector[i];
 	lbfgs_free(vector);
+	free(part);
+	problem.rows = rows;
+	problem.count = count;
+	problem.weight = fit->weight;
 	if (status == LBFGSERR_OUTOFMEMORY)
 	{
 		fit->out_of_memory = true;
@@ -378,7 +405,9 @@ lifetime_fit(LifetimeFamily family, const LifetimeRow *rows, size_t count,
 	}
 	fit->gradient_norm = largest(gradient, dimension);
 	fit->converged = definite && !at_wall && (settled || fit->gradient_norm < 1e-8);
-	if (lifetime_likelihood(family, fit->parameters, rows, count, false, &sums, interrupted))
+	if (!at_wall && (prior == NULL || !(prior->deviation > 0)))
+		fit->log_likelihood = value * problem.weight;
+	else if (lifetime_likelihood(family, fit->parameters, rows, count, false, &sums, interrupted))
 		fit->log_likelihood = sums.value;
 	else
 		fit->cancelled = true;

@@ -405,10 +405,11 @@ static double
 lifetime_value(const LifetimeModel *model, const LifetimeRow *row, double horizon,
 			   double discount, double period_days, double spend, double margin)
 {
-	double		discounted = 0;
-	double		before = 0;
-	double		start = 0;
+	double		horizons[MOST_MONTHS];
+	double		weights[MOST_MONTHS];
 	double		step;
+	double		rate;
+	int			count = 0;
 
 	if (!isfinite(margin) || fabs(margin) > 1e9)
 		ereport(ERROR,
@@ -420,21 +421,22 @@ lifetime_value(const LifetimeModel *model, const LifetimeRow *row, double horizo
 
 	require_period(period_days);
 	step = model->family == LIFETIME_BGBB ? 1 : LIFETIME_DAYS_PER_MONTH / period_days;
+	rate = log1p(discount) * period_days / LIFETIME_DAYS_PER_YEAR;
 	if (horizon > MOST_MONTHS * step)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("horizon is longer than %d months", MOST_MONTHS),
 				 errhint("For all the future multiply cdp.discounted_purchases by cdp.expected_spend and the margin.")));
-	for (int i = 1; start < horizon; i++)
+	for (double end = 0; end < horizon; count++)
 	{
-		double		end = i * step < horizon * (1 - 1e-9) ? i * step : horizon;
-		double		until = lifetime_expected_purchases(model->family, model->parameters, row->x, row->y, row->z, end);
-
-		discounted += (until - before) * exp(-log1p(discount) * end * period_days / LIFETIME_DAYS_PER_YEAR);
-		before = until;
-		start = end;
+		end = (count + 1) * step < horizon * (1 - 1e-9) && count + 1 < MOST_MONTHS ? (count + 1) * step : horizon;
+		horizons[count] = end;
+		weights[count] = exp(-rate * end);
+		/* what came until the end of the month before counted with that month */
+		if (count > 0)
+			weights[count - 1] -= weights[count];
 	}
-	return margin * spend * discounted;
+	return margin * spend * lifetime_weighted_purchases(model->family, model->parameters, row->x, row->y, row->z, horizons, weights, count);
 }
 
 /*

@@ -59,44 +59,56 @@ buyer(LifetimeFamily family, const double *parameters, double frequency,
  * j + 1 when N > j and none of j purchases was the last, so the expectation is
  *		sum over j of P(N > j) E[(1 - p)^j].
  * And the chance of being alive afterwards is the sum of P(N = j) E[(1 - p)^j].
- * All terms are positive.  Returns false where that would take too many.
+ * All terms are positive.  What does not depend on the horizon is computed once
+ * for several of them, in ascending order.  Returns false where it would take
+ * too many terms.
  */
+#define SERIES_HORIZONS 12
+#define SERIES_TERMS	600
+
 static bool
-buyer_series(const Buyer *customer, double horizon, double *purchases, double *alive)
+buyer_series(const Buyer *customer, const double *horizons, int count,
+			 double *purchases, double *alive)
 {
-	double		ratio = horizon / customer->rate;
-	double		z = ratio / (1 + ratio);
+	double		z[SERIES_HORIZONS];
+	double		equal[SERIES_HORIZONS];
+	double		more[SERIES_HORIZONS];
+	double		ratio = horizons[count - 1] / customer->rate;
 	double		log_none = -customer->shape * log1p(ratio);
 	double		mean = customer->shape * ratio;
-	double		equal;
-	double		more;
+	double		last = ratio / (1 + ratio);
 	double		stays = 1;
-	double		sum;
-	double		alive_sum;
 
 	if (!(log_none > -600) ||
-		!(mean + 8 * sqrt(mean * (1 + ratio)) + 38 / -log(z) < 600))
+		!(mean + 8 * sqrt(mean * (1 + ratio)) + 38 / -log(last) < SERIES_TERMS))
 		return false;
-	equal = exp(log_none);
-	more = -expm1(log_none);
-	sum = more;
-	alive_sum = equal;
-	for (double j = 0; j < 2000; j += 1)
+	for (int i = 0; i < count; i++)
 	{
-		double		growth = (customer->shape + j) / (j + 1) * z;
-		double		next = (customer->shape + j + 1) / (j + 2) * z;
+		ratio = horizons[i] / customer->rate;
+		z[i] = ratio / (1 + ratio);
+		log_none = -customer->shape * log1p(ratio);
+		equal[i] = exp(log_none);
+		more[i] = log_none > -0.1 ? -expm1(log_none) : 1 - equal[i];
+		purchases[i] = more[i];
+		alive[i] = equal[i];
+	}
+	for (double j = 0; j < 4 * SERIES_TERMS; j += 1)
+	{
+		double		growth = (customer->shape + j) / (j + 1);
 
 		stays *= (customer->b + j) / (customer->a + customer->b + j);
-		equal *= growth;
-		more -= equal;
-		if (next < 1 && equal * stays < 1e-18 * sum * (1 - next) * (1 - next))
+		for (int i = 0; i < count; i++)
+		{
+			equal[i] *= growth * z[i];
+			more[i] -= equal[i];
+			purchases[i] += stays * more[i];
+			alive[i] += stays * equal[i];
+		}
+		/* the longest horizon has the longest tail, about geometric by now */
+		growth *= last;
+		if (growth < 1 && equal[count - 1] * stays < 1e-15 * purchases[count - 1] * (1 - growth) * (1 - growth) * (1 - growth))
 			break;
-		if (more > 0)
-			sum += stays * more;
-		alive_sum += stays * equal;
 	}
-	*purchases = sum;
-	*alive = alive_sum;
 	return true;
 }
 
@@ -130,7 +142,7 @@ buyer_future(const Buyer *customer, double horizon, double *purchases, double *a
 		*purchases = 0;
 		*alive = 1;
 	}
-	else if (!buyer_series(customer, horizon, purchases, alive))
+	else if (!buyer_series(customer, &horizon, 1, purchases, alive))
 		buyer_quadrature(customer, horizon, purchases, alive);
 }
 
@@ -147,6 +159,22 @@ pareto_alive(const double *parameters, double frequency, double recency, double 
 
 	lifetime_power_integral(r, s + 1, parameters[1], parameters[3], recency, age, &integral);
 	return probability(exp(alive - lifetime_log_add(alive, log(s) + integral.log_value)));
+}
+
+/*
+ * pareto_purchases: expected purchases of a customer who is alive.
+ */
+static double
+pareto_purchases(const double *parameters, double frequency, double age, double horizon)
+{
+	double		s = parameters[2];
+	double		end = parameters[3] + age;
+	double		log_ratio = log1p(horizon / end);
+	double		power = (s - 1) * log_ratio;
+
+	/* (1 - exp(-power)) / (s - 1), also where s is 1 */
+	return (parameters[0] + frequency) / (parameters[1] + age) * end *
+		(fabs(power) < 1e-12 ? log_ratio : -expm1(-power) / (s - 1));
 }
 
 /*
@@ -226,17 +254,8 @@ lifetime_expected_purchases(LifetimeFamily family, const double *parameters,
 			return customer.alive * purchases;
 		}
 		case LIFETIME_PARETO_NBD:
-		{
-			double		s = parameters[2];
-			double		end = parameters[3] + age;
-			double		log_ratio = log1p(horizon / end);
-			double		power = (s - 1) * log_ratio;
-			/* (1 - exp(-power)) / (s - 1), also where s is 1 */
-			double		time = fabs(power) < 1e-12 ? log_ratio : -expm1(-power) / (s - 1);
-
 			return pareto_alive(parameters, frequency, recency, age) *
-				(parameters[0] + frequency) / (parameters[1] + age) * end * time;
-		}
+				pareto_purchases(parameters, frequency, age, horizon);
 		case LIFETIME_BGBB:
 			return bgbb_alive(parameters, frequency, recency, age) *
 				(parameters[0] + frequency) / (parameters[0] + parameters[1] + age) *
@@ -244,6 +263,51 @@ lifetime_expected_purchases(LifetimeFamily family, const double *parameters,
 		default:
 			return NAN;
 	}
+}
+
+/*
+ * lifetime_weighted_purchases: the sum of weights times the expected purchases
+ * within each of several horizons, which ascend from above 0.
+ */
+double
+lifetime_weighted_purchases(LifetimeFamily family, const double *parameters,
+							double frequency, double recency, double age,
+							const double *horizons, const double *weights,
+							int count)
+{
+	double		sum = 0;
+
+	if (family == LIFETIME_BGNBD || family == LIFETIME_MBGNBD)
+	{
+		Buyer		customer = buyer(family, parameters, frequency, recency, age);
+
+		for (int start = 0; start < count; start += SERIES_HORIZONS)
+		{
+			double		purchases[SERIES_HORIZONS];
+			double		alive[SERIES_HORIZONS];
+			int			some = count - start < SERIES_HORIZONS ? count - start : SERIES_HORIZONS;
+
+			if (!buyer_series(&customer, horizons + start, some, purchases, alive))
+				for (int i = 0; i < some; i++)
+					buyer_future(&customer, horizons[start + i], &purchases[i], &alive[i]);
+			for (int i = 0; i < some; i++)
+				sum += weights[start + i] * purchases[i];
+		}
+		return customer.alive * sum;
+	}
+	if (family == LIFETIME_PARETO_NBD)
+	{
+		/* one quadrature for all, since expected purchases are alive times a factor */
+		double		alive = pareto_alive(parameters, frequency, recency, age);
+
+		for (int i = 0; i < count; i++)
+			sum += weights[i] * pareto_purchases(parameters, frequency, age, horizons[i]);
+		return alive * sum;
+	}
+	for (int i = 0; i < count; i++)
+		sum += weights[i] * bgbb_stays(parameters, age, horizons[i]);
+	return sum * bgbb_alive(parameters, frequency, recency, age) *
+		(parameters[0] + frequency) / (parameters[0] + parameters[1] + age);
 }
 
 /*
