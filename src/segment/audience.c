@@ -389,15 +389,40 @@ cdp_members(PG_FUNCTION_ARGS)
 	}
 }
 
+/* Fetched of a value that is stored out of line, before more is. */
+#define FIRST_SLICE		1024
+
 /*
  * cdp.cardinality(cdp.audience) returns bigint: the number of ids.
+ *
+ * Of a value that is stored out of line it fetches the header only, if that is
+ * enough.
  */
 Datum
 cdp_cardinality(PG_FUNCTION_ARGS)
 {
+	struct varlena *value = (struct varlena *) DatumGetPointer(PG_GETARG_DATUM(0));
 	const char *problem = NULL;
 	uint64_t	count;
 
+	if (VARATT_IS_EXTERNAL_ONDISK(value))
+	{
+		size_t		needed = FIRST_SLICE;
+		size_t		fetched = 0;
+		AudienceStatus status = AUDIENCE_END;
+
+		/* in two steps at most; a value that is cut off ends them, too */
+		while (status == AUDIENCE_END && needed > fetched && needed <= MaxAllocSize)
+		{
+			struct varlena *slice = PG_DETOAST_DATUM_SLICE(value, 0, (int32) needed);
+
+			fetched = needed;
+			status = audience_count_by_prefix((const uint8_t *) VARDATA_ANY(slice), VARSIZE_ANY_EXHDR(slice), &count, &needed);
+			pfree(slice);
+		}
+		if (status == AUDIENCE_OK)
+			PG_RETURN_INT64((int64) count);
+	}
 	cdp_audience_check(audience_cardinality(GET_AUDIENCE(0), &count, &problem), problem);
 	PG_RETURN_INT64((int64) count);
 }

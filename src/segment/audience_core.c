@@ -322,6 +322,51 @@ audience_next(AudienceReader *reader, AudienceContainer *container)
 }
 
 /*
+ * audience_count_by_prefix counts the ids of an audience with one bitmap, which
+ * most have, by its first bytes.  AUDIENCE_END says that *needed bytes are wanted
+ * for that, or, where these are SIZE_MAX, all.
+ */
+AudienceStatus
+audience_count_by_prefix(const uint8_t *data, size_t length, uint64_t *result, size_t *needed)
+{
+	AudienceReader reader;
+	AudienceStatus status = audience_read(&reader, data, length, false, true);
+	uint32_t	cookie;
+	uint32_t	containers;
+	size_t		header = HEADER_BYTES + 12;
+
+	if (status != AUDIENCE_OK)
+		return status;
+	*result = 0;
+	if (reader.bitmaps_left == 0)
+		return AUDIENCE_OK;
+	*needed = SIZE_MAX;
+	if (reader.bitmaps_left != 1)
+		return AUDIENCE_END;
+	*needed = header;
+	if (length < header)
+		return AUDIENCE_END;
+	cookie = get32(data + HEADER_BYTES + 4);
+	if ((cookie & 0xFFFF) == COOKIE_RUNS)
+	{
+		containers = (cookie >> 16) + 1;
+		header = HEADER_BYTES + 8 + (containers + 7) / 8;
+	}
+	else
+	{
+		containers = get32(data + HEADER_BYTES + 8);
+		if (cookie != COOKIE_NO_RUNS || containers > 65536)
+			return AUDIENCE_INVALID;
+	}
+	*needed = header + 4 * (size_t) containers;
+	if (length < *needed)
+		return AUDIENCE_END;
+	for (uint32_t i = 0; i < containers; i++)
+		*result += (uint64_t) get16(data + header + 4 * (size_t) i + 2) + 1;
+	return AUDIENCE_OK;
+}
+
+/*
  * audience_runs writes the runs of a container, which are AUDIENCE_MAX_RUNS at
  * most, and returns their number.  The container must be a checked one.
  */

@@ -174,6 +174,8 @@ extern AudienceStatus audience_contains(AudienceBytes audience, uint64_t id,
 extern AudienceStatus audience_cardinality(AudienceBytes audience,
 										   uint64_t *result,
 										   const char **problem);
+extern AudienceStatus audience_count_by_prefix(const uint8_t *data, size_t length,
+											   uint64_t *result, size_t *needed);
 extern AudienceStatus audience_canonical(AudienceBytes audience,
 										 AudienceBuffer *output,
 										 const char **problem);

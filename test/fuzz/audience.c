@@ -142,6 +142,16 @@ check_one(AudienceBytes audience)
 	}
 	audience_buffer_release(&text);
 
+	for (size_t length = 9; length <= audience.length;)
+	{
+		size_t		needed = 0;
+
+		status = audience_count_by_prefix(audience.data, length, &count, &needed);
+		require(status == AUDIENCE_OK ? count == cardinality(audience) : status == AUDIENCE_END && needed > length,
+				"count by the first bytes");
+		length = status == AUDIENCE_OK ? SIZE_MAX : needed;
+	}
+	count = 0;
 	require(audience_read(&reader, audience.data, audience.length, true, true) == AUDIENCE_OK, "read");
 	while ((status = audience_next(&reader, &container)) == AUDIENCE_OK)
 	{
@@ -235,6 +245,7 @@ try_bytes(AudienceBytes left, AudienceBytes right)
 	AudienceBuffer output;
 	const char *problem;
 	uint64_t	count;
+	size_t		size;
 	bool		answer;
 
 	audience_buffer_begin(&output, &host, NULL);
@@ -250,6 +261,7 @@ try_bytes(AudienceBytes left, AudienceBytes right)
 	audience_overlaps(left, right, &host, &answer, &problem);
 	audience_contains(left, right.length > 0 ? right.data[0] : 0, &answer, &problem);
 	audience_cardinality(left, &count, &problem);
+	audience_count_by_prefix(left.data, left.length, &count, &size);
 	audience_buffer_release(&output);
 }
 
