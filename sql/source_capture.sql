@@ -10,7 +10,7 @@
 
 -- ---------- the trigger function ----------
 
-CREATE FUNCTION cdp.changed_query(source text, OUT query text, OUT owner name, OUT time_zone text, OUT search_path text)
+CREATE FUNCTION cdp.changed_query(source text, relation regclass, OUT query text, OUT owner name, OUT time_zone text, OUT search_path text)
     RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -18,21 +18,27 @@ AS $query$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
+    -- Rows of other tables might be of types that have their own idea of a cast to text.
+    WITH RECURSIVE above AS (
+        SELECT $2::oid AS relid
+        UNION
+        SELECT i.inhparent FROM above AS a JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = a.relid
+    )
     SELECT pg_catalog.format('SELECT DISTINCT k.record_key FROM (SELECT %s AS record_key FROM changed AS %I) AS k WHERE k.record_key IS NOT NULL',
                              cdp.source_key(s.name), n.parts[pg_catalog.cardinality(n.parts)]),
            s.owner, COALESCE(s.time_zone, (SELECT o.value FROM cdp.options AS o WHERE o.name = 'time_zone')), s.search_path
     FROM cdp_data.source AS s CROSS JOIN LATERAL pg_catalog.parse_ident(s.relation) AS n(parts)
-    WHERE s.name = $1 AND s.relation IS NOT NULL;
+    WHERE s.name = $1 AND EXISTS (SELECT FROM above AS a WHERE a.relid = pg_catalog.to_regclass(s.relation));
 END
 $query$;
-COMMENT ON FUNCTION cdp.changed_query(text) IS
-'What cdp.changed_keys runs over the relation "changed", and under which role and settings; no row when there is no such source.';
+COMMENT ON FUNCTION cdp.changed_query(text, regclass) IS
+'What cdp.changed_keys runs over the relation "changed", and under which role and settings; no row when there is no such source, or when the table is neither its table nor a partition of it.';
 
-CREATE FUNCTION cdp.changed_keys(source text, changed refcursor) RETURNS SETOF text
+CREATE FUNCTION cdp.changed_keys(source text, relation regclass, changed refcursor) RETURNS SETOF text
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_changed_keys';
-COMMENT ON FUNCTION cdp.changed_keys(text, refcursor) IS
-'Part of capture: the keys of the rows that an open cursor yields, by the expression of the source and under the role of its owner.';
+COMMENT ON FUNCTION cdp.changed_keys(text, regclass, refcursor) IS
+'Part of capture: the keys of the rows of a table that an open cursor yields, by the expression of the source and under the role of its owner.  Only the owner of the storage may call it.';
 
 CREATE FUNCTION cdp.is_applying() RETURNS boolean
     LANGUAGE c STABLE PARALLEL RESTRICTED
@@ -241,9 +247,9 @@ BEGIN
             OPEN changed NO SCROLL FOR SELECT o.* FROM old_rows AS o UNION ALL SELECT n.* FROM new_rows AS n;
         END IF;
         IF mode = 'queue' THEN
-            INSERT INTO cdp_data.captured_key (source, record_key) SELECT source_name, k FROM cdp.changed_keys(source_name, changed) AS k;
+            INSERT INTO cdp_data.captured_key (source, record_key) SELECT source_name, k FROM cdp.changed_keys(source_name, TG_RELID, changed) AS k;
         ELSE
-            keys := ARRAY(SELECT k FROM cdp.changed_keys(source_name, changed) AS k);
+            keys := ARRAY(SELECT k FROM cdp.changed_keys(source_name, TG_RELID, changed) AS k);
             IF pg_catalog.cardinality(keys) > 0 THEN
                 PERFORM cdp.capture_now(source_name, keys);
             END IF;

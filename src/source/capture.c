@@ -9,8 +9,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -22,11 +24,13 @@
 #include "storage/lmgr.h"
 #include "storage/latch.h"
 #include "tcop/pquery.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/queryenvironment.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/wait_event.h"
@@ -81,12 +85,38 @@ read_changed(const char *name, MemoryContext context)
 }
 
 /*
- * cdp.changed_keys(source text, changed refcursor) returns setof text
+ * Whether the rows in the cursor are what they are said to be is for the trigger
+ * function to say, so nobody else may ask: rows of types made for the purpose
+ * could run their author's casts with the rights of the source's owner.
+ */
+static void
+require_storage_owner(void)
+{
+	Oid			schema = get_namespace_oid("cdp_data", false);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	if (!has_privs_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function cdp.changed_keys"),
+				 errhint("It is a part of the triggers that capture => 'queue' and 'immediate' install.")));
+}
+
+/*
+ * cdp.changed_keys(source text, relation regclass, changed refcursor)
+ * returns setof text
  *
  * The different keys that the source's expression gives for the rows of an open
- * cursor, NULL ones left out.  No rows when there is no such source.
+ * cursor, NULL ones left out.  No rows when there is no such source, or when
+ * the relation is neither its table nor a partition of it.
  *
- * Errors: NULL arguments; no such cursor; what the expression raises.
+ * Errors: NULL arguments; no such cursor; what the expression raises; a caller
+ * who is not the owner of the storage.
  */
 Datum
 cdp_changed_keys(PG_FUNCTION_ARGS)
@@ -97,8 +127,8 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 	const char *source;
 	char	   *cursor;
 	char	   *query;
-	Oid			types[] = {TEXTOID};
-	Datum		argument;
+	Oid			types[] = {TEXTOID, REGCLASSOID};
+	Datum		arguments[2];
 	SourceOwner owner = {0};
 	EphemeralNamedRelation changed;
 	Tuplestorestate *keys;
@@ -106,16 +136,20 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 	SPIPlanPtr	plan;
 	SPIExecuteOptions options = {0};
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s of cdp.changed_keys must not be null", PG_ARGISNULL(0) ? "source" : "changed")));
+	for (int i = 0; i < 3; i++)
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s of cdp.changed_keys must not be null", i == 0 ? "source" : i == 1 ? "relation"
+																								  : "changed")));
+	require_storage_owner();
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	per_query = result_info->econtext->ecxt_per_query_memory;
 	source = intake_check_source(PG_GETARG_TEXT_PP(0));
-	cursor = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	cursor = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	context = CurrentMemoryContext;
-	argument = PG_GETARG_DATUM(0);
+	arguments[0] = PG_GETARG_DATUM(0);
+	arguments[1] = PG_GETARG_DATUM(1);
 
 	SPI_connect();
 	changed = read_changed(cursor, context);
@@ -124,8 +158,8 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 		SPI_finish();
 		return (Datum) 0;
 	}
-	if (SPI_execute_with_args("SELECT q.query, q.owner, q.time_zone, q.search_path FROM cdp.changed_query($1) AS q",
-							  1, types, &argument, NULL, true, 1) != SPI_OK_SELECT)
+	if (SPI_execute_with_args("SELECT q.query, q.owner, q.time_zone, q.search_path FROM cdp.changed_query($1, $2) AS q",
+							  2, types, arguments, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the definition of source \"%s\"", source);
 	if (SPI_processed == 0)
 	{

@@ -48,7 +48,7 @@ contribution_store(const SingleRecord *record, Jsonb *traits)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, JSONBOID};
 	Datum		arguments[] = {CStringGetTextDatum(record->source), CStringGetTextDatum(record->key),
-							   TimestampTzGetDatum(record->resolved_at), Int64GetDatum(record->hub), JsonbPGetDatum(traits)};
+						 TimestampTzGetDatum(record->resolved_at), Int64GetDatum(record->hub), JsonbPGetDatum(traits)};
 
 	SPI_connect();
 	cdp_statement(&plan, "SELECT cdp.store_contribution($1, $2, $3, $4, $5)", 5, types);

@@ -450,20 +450,19 @@ take_results(TakeIn *take)
 	set_option("search_path", "pg_catalog, pg_temp");
 	SPI_connect();
 	(void) run_over(take, psprintf("DELETE FROM cdp_data.rejected_record AS r USING given AS g"
-								   " WHERE r.source = %s AND r.record_key = g.record_key", source),
+								   " WHERE r.source = %s AND r.record_key = g.record_key",
+								   source),
 					"given", given, take->present, false);
 	take->stitch.counts.rejected +=
 		run_over(take, psprintf("INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, rejected_at)"
 								" SELECT %s, g.record_key, g.observed_at, w.reason, CASE w.reason WHEN 'unknown_profile' THEN format('profile %%s', g.profile_id) END,"
-								" '[]', clock_timestamp()" GIVEN_AND_PROFILE
-								" CROSS JOIN LATERAL (SELECT " WHY_NOT ") AS w(reason) WHERE w.reason IS NOT NULL",
+								" '[]', clock_timestamp()" GIVEN_AND_PROFILE " CROSS JOIN LATERAL (SELECT " WHY_NOT ") AS w(reason) WHERE w.reason IS NOT NULL",
 								source),
 				 "given", given, take->present, false);
 
 	initStringInfo(&select);
 	appendStringInfoString(&select, "SELECT DISTINCT ON (g.record_key) g.record_key, CASE WHEN g.deleted IS NOT TRUE THEN p.anchor END,"
-									" COALESCE(g.observed_at, now()), g.deleted IS TRUE, g.*" GIVEN_AND_PROFILE
-									" WHERE " WHY_NOT " IS NULL ORDER BY g.record_key, g.observed_at DESC NULLS FIRST, g.deleted DESC NULLS LAST");
+									" COALESCE(g.observed_at, now()), g.deleted IS TRUE, g.*" GIVEN_AND_PROFILE " WHERE " WHY_NOT " IS NULL ORDER BY g.record_key, g.observed_at DESC NULLS FIRST, g.deleted DESC NULLS LAST");
 	count = (uint64) run_over(take, select.data, "given", given, take->present, true);
 	rows = SPI_tuptable;
 	tuplestore_end(take->present);

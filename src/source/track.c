@@ -295,7 +295,6 @@ static void
 distribute_properties(EventTable *table, Jsonb *properties, Datum *values, char *nulls)
 {
 	JsonbIterator *iterator;
-	JsonbIteratorToken token;
 	JsonbParseState *state = NULL;
 	JsonbValue	name;
 	JsonbValue	value;
@@ -314,7 +313,7 @@ distribute_properties(EventTable *table, Jsonb *properties, Datum *values, char 
 		iterator = JsonbIteratorInit(&properties->root);
 		(void) JsonbIteratorNext(&iterator, &value, true);
 		(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		while ((token = JsonbIteratorNext(&iterator, &name, true)) == WJB_KEY)
+		while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
 		{
 			PropertyColumn *column = find_property(table, &name);
 

@@ -199,7 +199,8 @@ typed_value(TypedTarget *target, const JsonbValue *value, pg_tz *time_zone, Datu
 					return false;
 				if (target->base == INT4OID && (integer < PG_INT32_MIN || integer > PG_INT32_MAX))
 					return false;
-				*result = target->base == INT2OID ? Int16GetDatum((int16) integer) : target->base == INT4OID ? Int32GetDatum((int32) integer) : Int64GetDatum(integer);
+				*result = target->base == INT2OID ? Int16GetDatum((int16) integer) : target->base == INT4OID ? Int32GetDatum((int32) integer)
+																											 : Int64GetDatum(integer);
 				return true;
 			case FLOAT8OID:
 				if (value->type == jbvBool || !parse_double(text, &number))

@@ -133,6 +133,25 @@ ROLLBACK;
 -- A role of which the owner of the storage is no member: nothing of it runs.
 SELECT * FROM noted;
 
+-- Nor can somebody else's rows, of types made for the purpose, run code with the rights of the source's owner.
+CREATE SCHEMA other;
+CREATE TYPE other.number AS (n integer);
+CREATE FUNCTION other.as_text(other.number) RETURNS text LANGUAGE sql AS $$ SELECT 'run by ' || current_user $$;
+CREATE CAST (other.number AS text) WITH FUNCTION other.as_text(other.number) AS ASSIGNMENT;
+CREATE TABLE other.contact (id other.number);
+CREATE TRIGGER planted AFTER INSERT ON other.contact REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION cdp_data.capture('web');
+INSERT INTO other.contact VALUES (ROW(1));
+SELECT * FROM noted;
+SELECT cdp.grant_access('regress_capture_writer', 'admin');
+SET ROLE regress_capture_writer;
+BEGIN;
+DECLARE changed CURSOR FOR SELECT 1 AS id, 2 AS page;
+SELECT * FROM cdp.changed_keys('web', 'live.visit', 'changed');
+ROLLBACK;
+RESET ROLE;
+SELECT cdp.grant_access('regress_capture_writer', 'reader');
+DROP SCHEMA other CASCADE;
+
 -- ---------- queue ----------
 SET ROLE regress_capture_writer;
 INSERT INTO live.visit VALUES (1, 1, 'ann@example.org', 'k1', 10, '2024-01-01'), (1, 2, NULL, 'k1', 10, '2024-01-01');
@@ -216,4 +235,5 @@ SELECT cdp.teardown(false);
 SELECT count(*) AS triggers FROM pg_trigger WHERE tgrelid IN ('live.visit'::regclass, 'live.click'::regclass, 'live.contact'::regclass);
 INSERT INTO live.visit VALUES (6, 1, 'ann@example.org', 'k1', 10, '2024-01-01');
 DROP SCHEMA live CASCADE;
+DROP OWNED BY regress_capture_writer;
 DROP ROLE regress_capture_owner, regress_capture_writer;
