@@ -34,6 +34,12 @@ PHONE_SOURCES := $(sort $(wildcard src/identity/phone*.cc))
 PHONE_OBJS    = $(PHONE_SOURCES:.cc=.o)
 PHONE_LIBS    = -lphonenumber
 
+# So is XGBoost, which trains boosted trees; without its headers that module is
+# left out, and cdp.train_gbt says so.
+GBT_SOURCES := $(if $(wildcard /usr/include/xgboost/c_api.h /usr/local/include/xgboost/c_api.h),$(sort $(wildcard src/score/gbt*.cc)))
+GBT_OBJS    = $(GBT_SOURCES:.cc=.o)
+GBT_LIBS    = -lxgboost
+
 WARNINGS     = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers $(if $(WERROR),-Werror) $(CLANG_WARNINGS)
 # PostgreSQL hands over the flags of the compiler it was built with
 CLANG_WARNINGS = $(if $(findstring clang,$(CC)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes)
@@ -50,7 +56,8 @@ TAP_TESTS      = $(if $(wildcard test/t/*.pl),1)
 PROVE_TESTS    = test/t/*.pl
 # Where TAP tests note the ports they use; the default is a folder of PostgreSQL's.
 export PG_TEST_PORT_DIR = $(CURDIR)/tmp_check/portlock
-EXTRA_CLEAN    = $(C_SOURCES:.c=.d) $(PHONE_OBJS) $(PHONE_SOURCES:.cc=.d) cdp_phone.so $(wildcard sql/$(EXTENSION)--?.?.?.sql) \
+EXTRA_CLEAN    = $(C_SOURCES:.c=.d) $(PHONE_OBJS) $(PHONE_SOURCES:.cc=.d) cdp_phone.so \
+	$(patsubst %.cc,%.o,$(wildcard src/score/gbt*.cc)) $(patsubst %.cc,%.d,$(wildcard src/score/gbt*.cc)) cdp_gbt.so $(wildcard sql/$(EXTENSION)--?.?.?.sql) \
 	results log output_iso tmp_check tmp_check_iso tmp_install build regression.diffs regression.out
 
 PG_CONFIG ?= pg_config
@@ -71,9 +78,9 @@ endif
 
 include $(PGXS)
 
--include $(C_SOURCES:.c=.d) $(PHONE_SOURCES:.cc=.d)
+-include $(C_SOURCES:.c=.d) $(PHONE_SOURCES:.cc=.d) $(GBT_SOURCES:.cc=.d)
 $(OBJS:.o=.bc): $(C_HEADERS)
-$(OBJS) $(OBJS:.o=.bc) $(PHONE_OBJS): cdp.control
+$(OBJS) $(OBJS:.o=.bc) $(PHONE_OBJS) $(GBT_OBJS): cdp.control
 
 # The sums over rows of logistic fits: loops that are worth vector instructions
 src/score/logit_core.o: override CFLAGS += -O3
@@ -95,6 +102,25 @@ install-phone: cdp_phone.so installdirs
 
 uninstall-phone:
 	rm -f '$(DESTDIR)$(pkglibdir)/cdp_phone.so'
+endif
+
+ifneq ($(GBT_SOURCES),)
+all: cdp_gbt.so
+install: install-gbt
+uninstall: uninstall-gbt
+
+$(GBT_OBJS): %.o: %.cc
+	$(CXX) $(filter-out -Werror=%,$(CXXFLAGS)) $(PG_CXXFLAGS) $(CPPFLAGS) -fPIC -c -o $@ $<
+
+cdp_gbt.so: $(GBT_OBJS)
+	$(CXX) $(CXXFLAGS) -shared -o $@ $(GBT_OBJS) $(LDFLAGS) $(GBT_LIBS) $(EXTRA_LIBS)
+
+.PHONY: install-gbt uninstall-gbt
+install-gbt: cdp_gbt.so installdirs
+	$(INSTALL_SHLIB) cdp_gbt.so '$(DESTDIR)$(pkglibdir)/cdp_gbt.so'
+
+uninstall-gbt:
+	rm -f '$(DESTDIR)$(pkglibdir)/cdp_gbt.so'
 endif
 
 else
@@ -150,4 +176,4 @@ lint:
 
 format:
 	@test/lib/packages lint
-	python3 test/lib/format.py $(C_SOURCES) $(C_HEADERS) $(PHONE_SOURCES) $(wildcard test/fuzz/*.c test/fuzz/*.cc test/fuzz/*.h)
+	python3 test/lib/format.py $(C_SOURCES) $(C_HEADERS) $(PHONE_SOURCES) $(wildcard src/score/gbt*.cc) $(wildcard test/fuzz/*.c test/fuzz/*.cc test/fuzz/*.h)

@@ -163,6 +163,41 @@ document_element_object(JsonbContainer *array, int place, const char *key)
 }
 
 /*
+ * An array of numbers, or of true and false as 1 and 0; its length is the result.
+ */
+int
+document_read_numbers(JsonbContainer *object, const char *key, double **numbers)
+{
+	JsonbContainer *array = document_read_array(object, key, true);
+	int			count = JsonContainerSize(array);
+	JsonbIterator *iterator = JsonbIteratorInit(array);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+	int			place = 0;
+
+	*numbers = cdp_palloc_array(double, count + 1);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		double		number;
+
+		if (token != WJB_ELEM)
+			continue;
+		if (value.type == jbvBool)
+			number = value.val.boolean ? 1 : 0;
+		else if (value.type == jbvNumeric)
+			number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value.val.numeric)));
+		else
+			number = NAN;
+		if (!isfinite(number) || place >= count)
+			document_invalid(psprintf("an element of \"%s\" is not a finite number", key));
+		(*numbers)[place++] = number;
+	}
+	if (place != count)
+		document_invalid(psprintf("an element of \"%s\" is not a finite number", key));
+	return count;
+}
+
+/*
  * A document must be an object that says which model it is, in the version
  * expected.
  */

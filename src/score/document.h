@@ -29,6 +29,7 @@ extern double document_read_number_between(JsonbContainer *object, const char *k
 extern bool document_read_boolean(JsonbContainer *object, const char *key);
 extern char *document_value_string(JsonbValue *value, const char *key);
 extern JsonbContainer *document_read_array(JsonbContainer *object, const char *key, bool required);
+extern int	document_read_numbers(JsonbContainer *object, const char *key, double **numbers);
 extern JsonbContainer *document_element_object(JsonbContainer *array, int place, const char *key);
 
 #endif							/* CDP_DOCUMENT_H */

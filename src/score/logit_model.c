@@ -30,6 +30,40 @@ PG_FUNCTION_INFO_V1(cdp_coefficients);
 static const char *const kind_names[] = {"number", "vector", "category"};
 
 /*
+ * The key "features" with the features of a model.
+ */
+void
+logit_features_write(StringInfo text, const LogitModel *model)
+{
+	document_write_key(text, "features");
+	appendStringInfoChar(text, '[');
+	for (int i = 0; i < model->feature_count; i++)
+	{
+		const LogitFeature *feature = &model->features[i];
+
+		appendStringInfoString(text, i > 0 ? ",{" : "{");
+		document_write_string(text, "name", feature->name);
+		document_write_string(text, "type", kind_names[feature->kind]);
+		if (feature->kind == LOGIT_VECTOR && feature->length > 0)
+			document_write_integer(text, "length", feature->length);
+		if (feature->kind == LOGIT_CATEGORY)
+		{
+			document_write_key(text, "levels");
+			appendStringInfoChar(text, '[');
+			for (int level = 0; level < feature->level_count; level++)
+			{
+				if (level > 0)
+					appendStringInfoChar(text, ',');
+				escape_json(text, feature->levels[level]);
+			}
+			appendStringInfoChar(text, ']');
+		}
+		appendStringInfoChar(text, '}');
+	}
+	appendStringInfoChar(text, ']');
+}
+
+/*
  * The document of a model.
  */
 Jsonb *
@@ -51,32 +85,7 @@ logit_model_write(const LogitModel *model)
 	appendStringInfo(&text, "[%s,%s]", float8out_internal(model->class_weights[0]),
 					 float8out_internal(model->class_weights[1]));
 
-	document_write_key(&text, "features");
-	appendStringInfoChar(&text, '[');
-	for (int i = 0; i < model->feature_count; i++)
-	{
-		const LogitFeature *feature = &model->features[i];
-
-		appendStringInfoString(&text, i > 0 ? ",{" : "{");
-		document_write_string(&text, "name", feature->name);
-		document_write_string(&text, "type", kind_names[feature->kind]);
-		if (feature->kind == LOGIT_VECTOR && feature->length > 0)
-			document_write_integer(&text, "length", feature->length);
-		if (feature->kind == LOGIT_CATEGORY)
-		{
-			document_write_key(&text, "levels");
-			appendStringInfoChar(&text, '[');
-			for (int level = 0; level < feature->level_count; level++)
-			{
-				if (level > 0)
-					appendStringInfoChar(&text, ',');
-				escape_json(&text, feature->levels[level]);
-			}
-			appendStringInfoChar(&text, ']');
-		}
-		appendStringInfoChar(&text, '}');
-	}
-	appendStringInfoChar(&text, ']');
+	logit_features_write(&text, model);
 
 	if (model->fitted)
 	{
@@ -249,6 +258,24 @@ logit_model_allocate_terms(LogitModel *model)
 }
 
 /*
+ * The features of a document.
+ */
+void
+logit_features_read(JsonbContainer *root, LogitModel *model)
+{
+	JsonbContainer *array;
+
+	array = document_read_array(root, "features", true);
+	if (JsonContainerSize(array) > LOGIT_MAX_TERMS)
+		document_invalid("it has too many features");
+	model->feature_count = JsonContainerSize(array);
+	model->features = cdp_palloc0_array(LogitFeature, model->feature_count + 1);
+	for (int i = 0; i < model->feature_count; i++)
+		read_feature(document_element_object(array, i, "features"), &model->features[i]);
+	logit_model_number_inputs(model);
+}
+
+/*
  * Read and check a document.  The result lives in the current memory context and
  * does not point into the document.
  */
@@ -285,15 +312,7 @@ logit_model_read(Jsonb *document)
 		}
 	}
 
-	array = document_read_array(root, "features", true);
-	if (JsonContainerSize(array) > LOGIT_MAX_TERMS)
-		document_invalid("it has too many features");
-	model->feature_count = JsonContainerSize(array);
-	model->features = cdp_palloc0_array(LogitFeature, model->feature_count + 1);
-	for (int i = 0; i < model->feature_count; i++)
-		read_feature(document_element_object(array, i, "features"), &model->features[i]);
-	logit_model_number_inputs(model);
-
+	logit_features_read(root, model);
 	array = document_read_array(root, "terms", false);
 	if (array == NULL)
 		return model;

@@ -9,6 +9,7 @@
 #define CDP_LOGIT_MODEL_H
 
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "score/logit_core.h"
 #include "utils/jsonb.h"
 
@@ -71,6 +72,8 @@ typedef struct LogitModel
 
 #define PG_GETARG_LOGIT_MODEL_P(n)	((Jsonb *) PG_DETOAST_DATUM(PG_GETARG_DATUM(n)))
 
+extern void logit_features_write(StringInfo text, const LogitModel *model);
+extern void logit_features_read(JsonbContainer *root, LogitModel *model);
 extern Jsonb *logit_model_write(const LogitModel *model);
 extern LogitModel *logit_model_read(Jsonb *document);
 extern LogitModel *logit_model_argument(FunctionCallInfo fcinfo, int argument);

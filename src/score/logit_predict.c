@@ -7,16 +7,10 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "cdp.h"
 #include "funcapi.h"
 #include "score/logit_rows.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/numeric.h"
-#include "utils/syscache.h"
-#include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(cdp_predict);
 PG_FUNCTION_INFO_V1(cdp_predict_row);
@@ -97,134 +91,6 @@ cdp_predict(PG_FUNCTION_ARGS)
 }
 
 /*
- * The value of a column as a number; false if it is none.
- */
-static bool
-value_as_number(Datum value, Oid type, double *number)
-{
-	switch (type)
-	{
-		case FLOAT8OID:
-			*number = DatumGetFloat8(value);
-			return true;
-		case FLOAT4OID:
-			*number = DatumGetFloat4(value);
-			return true;
-		case INT2OID:
-			*number = DatumGetInt16(value);
-			return true;
-		case INT4OID:
-			*number = DatumGetInt32(value);
-			return true;
-		case INT8OID:
-			*number = (double) DatumGetInt64(value);
-			return true;
-		case BOOLOID:
-			*number = DatumGetBool(value) ? 1 : 0;
-			return true;
-		case NUMERICOID:
-			*number = DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
-			return true;
-		default:
-			return false;
-	}
-}
-
-/*
- * The inputs of a model from the columns of a row that are called like its
- * features; false if one of them is NULL.
- */
-static bool
-row_inputs(const LogitModel *model, HeapTupleHeader header, double *numbers, int *levels)
-{
-	TupleDesc	descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
-	HeapTupleData tuple;
-	Datum	   *values = cdp_palloc_array(Datum, descriptor->natts + 1);
-	bool	   *nulls = cdp_palloc_array(bool, descriptor->natts + 1);
-	bool		complete = true;
-
-	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = header;
-	heap_deform_tuple(&tuple, descriptor, values, nulls);
-
-	for (int i = 0; i < model->feature_count && complete; i++)
-	{
-		const LogitFeature *feature = &model->features[i];
-		int			column;
-		Oid			type;
-
-		for (column = 0; column < descriptor->natts; column++)
-			if (!TupleDescAttr(descriptor, column)->attisdropped &&
-				strcmp(NameStr(TupleDescAttr(descriptor, column)->attname), feature->name) == 0)
-				break;
-		if (column == descriptor->natts)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("row has no column \"%s\", which the model needs", feature->name)));
-		if (nulls[column])
-		{
-			complete = false;
-			break;
-		}
-		type = getBaseType(TupleDescAttr(descriptor, column)->atttypid);
-		if (feature->kind == LOGIT_CATEGORY)
-		{
-			char	   *spelled;
-
-			if (type == TEXTOID || type == VARCHAROID)
-			{
-				struct varlena *value = PG_DETOAST_DATUM_PACKED(values[column]);
-
-				levels[feature->input] = logit_level(feature, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-				continue;
-			}
-			else
-			{
-				Oid			output;
-				bool		is_varlena;
-
-				getTypeOutputInfo(type, &output, &is_varlena);
-				spelled = OidOutputFunctionCall(output, values[column]);
-				/* as text, char(n) is without its padding */
-				if (type == BPCHAROID)
-					spelled = TextDatumGetCString(DirectFunctionCall1(rtrim1, PointerGetDatum(cstring_to_text(spelled))));
-			}
-			levels[feature->input] = logit_level(feature, spelled, strlen(spelled));
-		}
-		else if (feature->kind == LOGIT_VECTOR)
-		{
-			bool		has_null;
-			const double *elements;
-
-			if (type != FLOAT8ARRAYOID)
-				ereport(ERROR,
-						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("column \"%s\" is of type %s, not double precision[]", feature->name, format_type_be(type))));
-			elements = logit_read_numbers(DatumGetArrayTypeP(values[column]), feature->length, NULL, &has_null);
-			if (has_null)
-				complete = false;
-			else
-				memcpy(numbers + feature->input, elements, sizeof(double) * feature->length);
-		}
-		else
-		{
-			if (!value_as_number(values[column], type, &numbers[feature->input]))
-				ereport(ERROR,
-						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("column \"%s\" is of type %s, not a number", feature->name, format_type_be(type))));
-			if (!isfinite(numbers[feature->input]))
-				ereport(ERROR,
-						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						 errmsg("feature \"%s\" is not a finite number", feature->name)));
-		}
-	}
-	ReleaseTupleDesc(descriptor);
-	return complete;
-}
-
-/*
  * cdp.predict_row(model, row) returns float8
  *
  * The same, with the values taken from the columns of the row that are called
@@ -244,7 +110,7 @@ cdp_predict_row(PG_FUNCTION_ARGS)
 	require_fitted(model);
 	numbers = cdp_palloc_array(double, model->numbers + 1);
 	levels = cdp_palloc_array(int, model->categories + 1);
-	if (!row_inputs(model, PG_GETARG_HEAPTUPLEHEADER(1), numbers, levels))
+	if (!logit_row_inputs(model, PG_GETARG_HEAPTUPLEHEADER(1), numbers, levels, false))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(logit_probability(logit_linear_predictor(model, numbers, levels)));
 }
@@ -334,7 +200,7 @@ cdp_explain_prediction_row(PG_FUNCTION_ARGS)
 	require_fitted(model);
 	numbers = cdp_palloc_array(double, model->numbers + 1);
 	levels = cdp_palloc_array(int, model->categories + 1);
-	if (row_inputs(model, PG_GETARG_HEAPTUPLEHEADER(1), numbers, levels))
+	if (logit_row_inputs(model, PG_GETARG_HEAPTUPLEHEADER(1), numbers, levels, false))
 		write_contributions((ReturnSetInfo *) fcinfo->resultinfo, model, numbers, levels);
 	return (Datum) 0;
 }

@@ -5,6 +5,7 @@
 #ifndef CDP_LOGIT_ROWS_H
 #define CDP_LOGIT_ROWS_H
 
+#include "access/htup.h"
 #include "score/logit_model.h"
 #include "utils/array.h"
 
@@ -36,6 +37,12 @@ extern LogitOutcome logit_fit_advance(LogitFit *fit, LogitSums *sums);
 extern void logit_fit_update_model(LogitFit *fit, const double *coefficients);
 extern Jsonb *logit_fit_finish(LogitFit *fit, LogitOutcome outcome);
 
+/* The level of a category that is NULL; -1 is one that the model does not know */
+#define LOGIT_NULL_LEVEL	(-2)
+
+extern bool logit_row_inputs(const LogitModel *model, HeapTupleHeader header, double *numbers, int *levels, bool keep_nulls);
+extern void logit_numbers_with_nulls(ArrayType *array, double *numbers);
+extern void logit_levels_with_nulls(const LogitModel *model, ArrayType *array, int *levels);
 extern void logit_check_label(double label, double weight);
 extern const double *logit_read_numbers(ArrayType *array, int count, double *buffer, bool *has_null);
 extern bool logit_read_levels(const LogitModel *model, ArrayType *array, int *levels);

@@ -72,6 +72,11 @@ SELECT feature, round(contribution::numeric, 3) AS contribution
 FROM propensity, campaign, cdp.explain_prediction(model, campaign)
 WHERE customer_id = 8;
 
+CREATE TABLE boosted AS
+SELECT cdp.train_gbt('SELECT answered, age, orders, channel FROM campaign ORDER BY customer_id', 'answered',
+    options => cdp.gbt_options(trees => 50)) AS model;
+SELECT cdp.auc(cdp.predict_row(model, campaign), answered) > 0.75 AS good FROM campaign, boosted;
+
 SELECT round(cdp.auc(p, answered)::numeric, 4) AS auc, round(cdp.log_loss(p, answered)::numeric, 4) AS log_loss,
     round(cdp.brier_score(p, answered)::numeric, 4) AS brier
 FROM (SELECT cdp.predict_row(model, campaign) AS p, answered FROM campaign, propensity) s;
@@ -84,4 +89,4 @@ SELECT round(cdp.predict(calibration, 0.9)::numeric, 2) AS calibrated
 FROM (SELECT cdp.calibrate(cdp.metrics_agg(1 - (1 - cdp.predict_row(model, campaign)) ^ 2, answered)) AS calibration
     FROM campaign, propensity) s;
 
-DROP TABLE campaign, propensity;
+DROP TABLE campaign, propensity, boosted;

@@ -71,7 +71,7 @@ SELECT '{"model": "logit", "version": 1, "features": [{"name": "x", "type": "num
 SELECT '{"model": "logit", "version": 1, "features": [{"name": "x", "type": "number"}], "terms": [{"coefficient": 1}, {"coefficient": 1e400}]}'::cdp.logit_model;
 SELECT '{"model": "logit", "version": 1, "class_weights": [0, 1], "features": []}'::cdp.logit_model;
 SELECT cdp.predict('{"model": "logit", "version": 1, "features": [{"name": "x", "type": "number"}]}'::cdp.logit_model, '{1}'::float8[]);
-SELECT cdp.predict('{"model": "logit", "version": 1, "center": 1, "features": [], "terms": [{"coefficient": 1}]}', '{}'::float8[]) = 1 / (1 + exp(-1)) AS no_features;
+SELECT cdp.predict('{"model": "logit", "version": 1, "center": 1, "features": [], "terms": [{"coefficient": 1}]}'::cdp.logit_model, '{}'::float8[]) = 1 / (1 + exp(-1)) AS no_features;
 SELECT '{"model": "calibration", "version": 1, "method": "isotonic", "scores": [1, 0], "probabilities": [0, 1]}'::cdp.calibration;
 SELECT '{"model": "calibration", "version": 1, "method": "isotonic", "scores": [0, 1], "probabilities": [0, 2]}'::cdp.calibration;
 SELECT '{"model": "calibration", "version": 1, "method": "isotonic", "scores": [0, 1], "probabilities": [0]}'::cdp.calibration;
