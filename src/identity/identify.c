@@ -136,6 +136,8 @@ identify_record(SingleRecord *single)
 	graph = graph_create(graph_settings(), false, psprintf("identify %s", single->source));
 	intake_init(&intake, graph, single->source, NULL);
 	intake.is_event = single->is_event;
+	if (single->arrival != 0)
+		intake.arrival = single->arrival;
 	intake_begin_row(&intake);
 	take_json(&intake, single->identifiers);
 	rejection = intake_finish_row(&intake, single->key, single->key_length, single->observed_at, single->has_time, &record);

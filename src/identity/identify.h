@@ -14,8 +14,9 @@ typedef struct SingleRecord
 	const char *source;
 	const char *key;
 	size_t		key_length;
-	TimestampTz observed_at;	/* when has_time; otherwise the time of arrival */
+	TimestampTz observed_at;	/* when has_time */
 	bool		has_time;
+	TimestampTz arrival;		/* otherwise, for a new record; 0: now */
 	bool		is_event;		/* with one identifier, it leaves no row of its own */
 	bool		take_lock;		/* nobody else writes this key meanwhile, even if nothing is new */
 

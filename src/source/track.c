@@ -494,8 +494,8 @@ store_event(EventTable *table, SingleRecord *record, Datum *values, const char *
  * Takes in one event and returns the profile of the strongest usable of its
  * identifiers; NULL when it is rejected (see cdp.rejected_records).  NULL
  * occurred_at: now; NULL properties: none; NULL record_key: a new UUID, so that
- * the same call again is another event; NULL observed_at: the time of arrival,
- * for a known event the time that it has.
+ * the same call again is another event; NULL observed_at: occurred_at, for a
+ * known event the time that it has.
  *
  * Errors: other NULL arguments, unknown namespaces, values that are no
  * identifiers, properties that are no object, infinite times, no right to
@@ -526,6 +526,8 @@ cdp_track(PG_FUNCTION_ARGS)
 	record.key_length = strlen(record.key);
 	record.has_time = !PG_ARGISNULL(6);
 	record.observed_at = record.has_time ? PG_GETARG_TIMESTAMPTZ(6) : 0;
+	/* Evidence is as old as the event, whenever it is told. */
+	record.arrival = occurred_at;
 	record.is_event = true;
 	if (TIMESTAMP_NOT_FINITE(occurred_at) || (record.has_time && TIMESTAMP_NOT_FINITE(record.observed_at)))
 		ereport(ERROR,

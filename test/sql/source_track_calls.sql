@@ -34,11 +34,16 @@ SELECT event_name, properties FROM tracked;
 -- Without a time of its own, a version has the one that is stored.
 SELECT cdp.track('{"anonymous_id": "a1"}', 'page_seen', '2024-01-01 10:05+00', record_key => '1') AS profile_id;
 SELECT event_name, properties, observed_at FROM tracked;
--- A new event without one has the time of arrival.
+-- A new event without one is as old as what happened, which is now unless it is said.
 BEGIN;
 SELECT cdp.track('{"anonymous_id": "a1"}', 'login', source => 'app', record_key => '1') AS profile_id;
 SELECT occurred_at = now() AS occurred_now, observed_at = now() AS observed_now FROM tracked WHERE source = 'app';
 COMMIT;
+SELECT cdp.track('{"anonymous_id": "a1"}', 'login', '2023-12-24', source => 'app', record_key => '0') AS profile_id;
+SELECT occurred_at, observed_at FROM tracked WHERE source = 'app' AND record_key = '0';
+-- What it says about when that happened can be corrected, to an earlier time as well.
+SELECT cdp.track('{"anonymous_id": "a1"}', 'login', '2023-12-23', source => 'app', record_key => '0') AS profile_id;
+SELECT occurred_at, observed_at FROM tracked WHERE source = 'app' AND record_key = '0';
 -- Without a key each call is an event of its own.
 SELECT cdp.track('{"anonymous_id": "a1"}', 'click', '2024-01-03', source => 'clicks'), cdp.track('{"anonymous_id": "a1"}', 'click', '2024-01-03', source => 'clicks');
 SELECT count(*) AS events, count(DISTINCT record_key) AS keys, min(length(record_key)) AS length FROM tracked WHERE source = 'clicks';
