@@ -34,8 +34,8 @@ PG_FUNCTION_INFO_V1(cdp_decayed_sum_value);
 #define SESSION_STATE	"cdp.session_count_state"
 #define DECAYED_STATE	"cdp.decayed_sum_state"
 
-/* Room for so many events in a new state; it doubles when that is used up. */
-#define FIRST_PAIRS		4
+/* Room for four events in a new state; it doubles when that is used up. */
+#define FIRST_PAIRS		(4 * sizeof(StatePair))
 
 static void
 different_options(void)
@@ -159,9 +159,9 @@ cdp_did_sequence_transition(PG_FUNCTION_ARGS)
 
 		options = cdp_state_get(PG_GETARG_DATUM(3), STATE_SEQUENCE_OPTIONS, "cdp.did_sequence_options");
 		size = sequence_events_offset(options);
-		state = palloc0(size + FIRST_PAIRS * sizeof(StatePair));
+		state = palloc0(size + FIRST_PAIRS);
 		memcpy(state, options, size);
-		SET_VARSIZE(state, size + FIRST_PAIRS * sizeof(StatePair));
+		SET_VARSIZE(state, size + FIRST_PAIRS);
 		state->header.kind = STATE_SEQUENCE;
 		state->header.working = 1;
 	}
@@ -305,7 +305,7 @@ cdp_session_count_transition(PG_FUNCTION_ARGS)
 	gap = cdp_state_microseconds(PG_GETARG_INTERVAL_P(2), "gap");
 	if (state == NULL)
 	{
-		Size		size = offsetof(SessionState, sessions) + FIRST_PAIRS * sizeof(StatePair);
+		Size		size = offsetof(SessionState, sessions) + FIRST_PAIRS;
 
 		state = palloc0(size);
 		SET_VARSIZE(state, size);

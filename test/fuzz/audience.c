@@ -119,10 +119,12 @@ check_one(AudienceBytes audience)
 	AudienceReader reader;
 	AudienceContainer container;
 	AudienceStatus status;
-	AudienceRun *runs = malloc(AUDIENCE_MAX_RUNS * sizeof(AudienceRun));
+	AudienceRun *runs = calloc(AUDIENCE_MAX_RUNS, sizeof(AudienceRun));
 	const char *problem = NULL;
 	uint64_t	count = 0;
 
+	if (runs == NULL)
+		abort();
 	audience_buffer_begin(&again, &host, NULL);
 	status = audience_canonical(audience, &again, &problem);
 	require(status == AUDIENCE_OUT_OF_MEMORY || (status == AUDIENCE_OK && same(audience, bytes_of(&again))),
