@@ -230,10 +230,21 @@ SELECT tgname FROM pg_trigger WHERE tgrelid = 'live.contact'::regclass ORDER BY 
 -- ---------- without cdp ----------
 SELECT * FROM cdp.check_identities();
 DROP VIEW person, noted;
--- The triggers go with the storage, and the writers go on.
+-- The storage stays and the extension goes: the writers go on, and what they wrote is read when it is back.
+UPDATE cdp_data.source_state SET needs_full = false;
+SELECT cdp.teardown(true);
+DROP EXTENSION cdp;
+INSERT INTO live.visit VALUES (5, 1, 'ann@example.org', 'k1', 10, '2024-01-01');
+CREATE EXTENSION cdp;
+SELECT cdp.setup();
+SELECT name, needs_full FROM cdp_data.source_state WHERE needs_full;
+SELECT source, reason, detail FROM cdp.rejected_records WHERE record_key IS NULL;
+INSERT INTO live.visit VALUES (6, 1, 'ann@example.org', 'k1', 10, '2024-01-01');
+SELECT source, record_key FROM cdp_data.captured_key WHERE source = 'web' ORDER BY captured_id DESC LIMIT 1;
+-- The triggers go with the storage.
 SELECT cdp.teardown(false);
 SELECT count(*) AS triggers FROM pg_trigger WHERE tgrelid IN ('live.visit'::regclass, 'live.click'::regclass, 'live.contact'::regclass);
-INSERT INTO live.visit VALUES (6, 1, 'ann@example.org', 'k1', 10, '2024-01-01');
+INSERT INTO live.visit VALUES (7, 1, 'ann@example.org', 'k1', 10, '2024-01-01');
 DROP SCHEMA live CASCADE;
 DROP OWNED BY regress_capture_writer;
 DROP ROLE regress_capture_owner, regress_capture_writer;
