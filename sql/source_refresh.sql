@@ -339,6 +339,8 @@ BEGIN
             EXIT WHEN part IS NULL;
             counts := cdp.add_counts(counts, (cdp.take_in_halves(source, part, 0)).counts);
         END LOOP;
+        -- What kept the triggers from taking rows in is over.
+        DELETE FROM cdp_data.rejected_record AS r WHERE r.source = pull_source.source AND r.record_key IS NULL AND r.reason = 'capture_failed';
         IF mode = 'since' THEN
             counts := cdp.add_counts(counts, cdp.take_in_rows(source, 'since', (
                 SELECT b.watermark FROM cdp_data.source_batch AS b WHERE b.source = pull_source.source AND b.watermark IS NOT NULL LIMIT 1)));

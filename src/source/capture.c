@@ -212,6 +212,8 @@ cdp_is_applying(PG_FUNCTION_ARGS)
  * Takes the lock that cdp.take_in needs for so many keys, and waits for it no
  * longer than patience milliseconds.  False: somebody else has it, such as a
  * refresh.
+ *
+ * Errors: no right to write.
  */
 Datum
 cdp_wait_to_write(PG_FUNCTION_ARGS)
@@ -222,6 +224,10 @@ cdp_wait_to_write(PG_FUNCTION_ARGS)
 	Oid			record = graph_relations()->record;
 	TimestampTz start = GetCurrentTimestamp();
 
+	if (pg_class_aclcheck(record, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for the storage of cdp")));
 	while (!ConditionalLockRelationOid(record, lockmode))
 	{
 		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), patience))
