@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(cdp_sbg_fit_final);
 #define NO_ROW				PG_UINT32_MAX
 #define QUEUE_LENGTH		32
 
-/* What holds for a whole fit; compared byte by byte. */
+/* What holds for a whole fit. */
 typedef struct FitOptions
 {
 	double		prior_deviation;	/* 0: no prior */
@@ -203,7 +203,12 @@ queue_row(FitState *state, const LifetimeRow *added)
 static void
 require_same_options(const FitOptions *a, const FitOptions *b)
 {
-	if (memcmp(a, b, sizeof(FitOptions)) != 0)
+	bool		same = a->prior_deviation == b->prior_deviation &&
+		a->prior_family == b->prior_family && a->period_days == b->period_days;
+
+	for (int i = 0; i < LIFETIME_PARAMETERS; i++)
+		same &= a->prior_parameters[i] == b->prior_parameters[i];
+	if (!same)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options of a fit differ between rows"),
@@ -508,7 +513,9 @@ compare_rows(const LifetimeRow *first, const LifetimeRow *second)
 		return first->x < second->x ? -1 : 1;
 	if (first->z != second->z)
 		return first->z < second->z ? -1 : 1;
-	return first->y < second->y ? -1 : first->y > second->y ? 1 : 0;
+	if (first->y != second->y)
+		return first->y < second->y ? -1 : 1;
+	return 0;
 }
 
 #define ST_SORT sort_rows

@@ -38,11 +38,11 @@ typedef enum LifetimeFamily
  */
 typedef struct LifetimeFamilyInfo
 {
-	LifetimeFamily family;
 	const char *name;			/* as in the text form of a model */
-	int			parameter_count;
 	const char *keys[LIFETIME_PARAMETERS];	/* names as in the literature */
 	double		lower[LIFETIME_PARAMETERS]; /* parameters are greater than this */
+	LifetimeFamily family;
+	int			parameter_count;
 } LifetimeFamilyInfo;
 
 /*

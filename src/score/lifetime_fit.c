@@ -252,7 +252,7 @@ lifetime_fit(LifetimeFamily family, const LifetimeRow *rows, size_t count,
 	lbfgs_parameter_t settings;
 	int			dimension;
 	int			status;
-	double		theta[LIFETIME_PARAMETERS];
+	double		theta[LIFETIME_PARAMETERS] = {0};
 	double		value = 0;
 	double		gradient[LIFETIME_PARAMETERS] = {0};
 	double		hessian[LIFETIME_HESSIAN];

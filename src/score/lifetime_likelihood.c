@@ -21,13 +21,13 @@
 #define ROWS_BETWEEN_CHECKS 16384
 
 static const LifetimeFamilyInfo families[LIFETIME_FAMILY_COUNT] = {
-	{LIFETIME_BGNBD, "bgnbd", 4, {"r", "alpha", "a", "b"}, {0}},
-	{LIFETIME_MBGNBD, "mbgnbd", 4, {"r", "alpha", "a", "b"}, {0}},
-	{LIFETIME_PARETO_NBD, "pareto_nbd", 4, {"r", "alpha", "s", "beta"}, {0}},
+	{"bgnbd", {"r", "alpha", "a", "b"}, {0}, LIFETIME_BGNBD, 4},
+	{"mbgnbd", {"r", "alpha", "a", "b"}, {0}, LIFETIME_MBGNBD, 4},
+	{"pareto_nbd", {"r", "alpha", "s", "beta"}, {0}, LIFETIME_PARETO_NBD, 4},
 	/* without q > 1 there is no mean spend */
-	{LIFETIME_GAMMA_GAMMA, "gamma_gamma", 3, {"p", "q", "v"}, {0, 1, 0}},
-	{LIFETIME_BGBB, "bgbb", 4, {"alpha", "beta", "gamma", "delta"}, {0}},
-	{LIFETIME_SBG, "sbg", 2, {"alpha", "beta"}, {0}}};
+	{"gamma_gamma", {"p", "q", "v"}, {0, 1, 0}, LIFETIME_GAMMA_GAMMA, 3},
+	{"bgbb", {"alpha", "beta", "gamma", "delta"}, {0}, LIFETIME_BGBB, 4},
+	{"sbg", {"alpha", "beta"}, {0}, LIFETIME_SBG, 2}};
 
 /*
  * lifetime_family finds what is known of a family, or NULL.
@@ -406,8 +406,9 @@ bgbb_rows(const double *parameters, const LifetimeRow *rows, size_t count,
 		lifetime_rising_start(&of_leaving, gamma + delta);
 
 		/* a mixture: of leaving after each opportunity from recency on, and of staying */
-		for (double last = row->y; last <= row->z; last += 1)
+		for (int32_t step = 0; step <= (int32_t) (row->z - row->y); step++)
 		{
+			double		last = row->y + step;
 			int			leaves = last < row->z ? 1 : 0;
 			double		term;
 			double		share;

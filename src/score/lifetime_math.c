@@ -77,8 +77,11 @@ lifetime_trigamma(double z)
 	double		second;
 	double		sum = 0;
 
-	for (; z < 12; z += 1)
+	while (z < 12)
+	{
 		sum += 1 / (z * z);
+		z += 1;
+	}
 	stirling(z, &value, &first, &second);
 	return sum + 1 / z + 1 / (2 * z * z) + second;
 }
@@ -141,9 +144,9 @@ lifetime_rising_to(LifetimeRising *rising, double n)
 		return;
 	if (step > 0 && step <= 24 && step == floor(step))
 	{
-		for (double i = rising->n; i < n; i += 1)
+		for (int i = 0; i < (int) step; i++)
 		{
-			double		inverse = 1 / (rising->a + i);
+			double		inverse = 1 / (rising->a + (rising->n + i));
 
 			rising->value -= log(inverse);
 			rising->first += inverse;

@@ -92,7 +92,7 @@ buyer_series(const Buyer *customer, const double *horizons, int count,
 		purchases[i] = more[i];
 		alive[i] = equal[i];
 	}
-	for (double j = 0; j < 4 * SERIES_TERMS; j += 1)
+	for (int j = 0; j < 4 * SERIES_TERMS; j++)
 	{
 		double		growth = (customer->shape + j) / (j + 1);
 
@@ -205,7 +205,7 @@ bgbb_stays(const double *parameters, double age, double horizon)
 	double		stays = 1;
 	double		sum = 0;
 
-	for (double j = 0; j < horizon; j += 1)
+	for (int32_t j = 0; j < (int32_t) horizon; j++)
 	{
 		stays *= (parameters[3] + age + j) / (parameters[2] + parameters[3] + age + j);
 		sum += stays;
@@ -410,7 +410,7 @@ lifetime_purchase_probability(LifetimeFamily family, const double *parameters,
 	{
 		double		term = exactly;
 
-		for (double j = purchases; term > 1e-18 * at_least && j < purchases + 1e6; j += 1)
+		for (int32_t j = (int32_t) purchases; term > 1e-18 * at_least && j < (int32_t) purchases + 1000000; j++)
 		{
 			at_least += term;
 			term *= (r + j) / (j + 1) * z;
@@ -421,7 +421,7 @@ lifetime_purchase_probability(LifetimeFamily family, const double *parameters,
 		double		term = exp(-r * log1p(ratio));
 
 		at_least = 1;
-		for (double j = 0; j < purchases; j += 1)
+		for (int32_t j = 0; j < (int32_t) purchases; j++)
 		{
 			at_least -= term;
 			term *= (r + j) / (j + 1) * z;
