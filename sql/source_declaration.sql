@@ -372,7 +372,7 @@ BEGIN
     WHERE c.source = s.name AND c.kind = 'trait' HAVING pg_catalog.count(*) > 0;
 
     parts := ARRAY[pg_catalog.format(
-        'gone AS (DELETE FROM cdp_data.%I AS t USING incoming AS i WHERE i.deleted AND t.source = %L AND t.record_key = i.record_key RETURNING t.hub, t.record_key)',
+        'gone AS (DELETE FROM cdp_data.%I AS t WHERE t.source = %L AND t.record_key = ANY (ARRAY(SELECT i.record_key FROM incoming AS i WHERE i.deleted)) RETURNING t.hub, t.record_key)',
         stored, s.name)];
     IF history IS NOT NULL THEN
         -- From now on the record says nothing; its versions stay, for reading as of an earlier time.
@@ -407,7 +407,7 @@ BEGIN
         INTO expressions, columns
         FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'trait' HAVING pg_catalog.count(*) > 0;
     END IF;
-    IF selection IN ('all', 'since') THEN
+    IF selection IN ('first', 'all', 'since') THEN
         -- A time that lies ahead, or never ends, must not hide what comes later.
         watermark := (
             SELECT pg_catalog.format('(SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM incoming AS i)', CASE c.type::regtype
@@ -429,19 +429,22 @@ BEGIN
          FROM ROWS FROM (pg_catalog.unnest(expressions), pg_catalog.unnest(columns)) WITH ORDINALITY AS x(expression, name, number)),
         ', ' || history || ' AS versioned_traits',
         CASE s.kind WHEN 'event' THEN ' AND pg_catalog.isfinite(i.occurred_at) AND i.event_name <> ''''' ELSE '' END);
-    parts := parts || pg_catalog.format(
-        'changed AS MATERIALIZED (SELECT w.*, t.hub AS old_hub FROM wanted AS w LEFT JOIN cdp_data.%I AS t ON t.source = %L AND t.record_key = w.record_key'
+    -- Each row is looked up by the key: whatever the planner knows of the table, which may be filled right
+    -- now, the work goes by the rows of the batch.  In a first load there is nothing to look up.
+    parts := parts || CASE selection WHEN 'first' THEN 'changed AS MATERIALIZED (SELECT w.*, NULL::pg_catalog.int8 AS old_hub FROM wanted AS w)' ELSE pg_catalog.format(
+        'changed AS MATERIALIZED (SELECT w.*, t.hub AS old_hub FROM wanted AS w'
+        ' LEFT JOIN LATERAL (SELECT o.* FROM cdp_data.%I AS o WHERE o.source = %L AND o.record_key = w.record_key LIMIT 1) AS t ON true'
         ' WHERE t.source IS NULL OR t.observed_at <= w.observed_at AND ROW(%s)::record OPERATOR(pg_catalog.*<>) ROW(%s)::record)',
         stored, s.name,
         (SELECT pg_catalog.string_agg('t.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)),
-        (SELECT pg_catalog.string_agg('w.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)));
+        (SELECT pg_catalog.string_agg('w.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number))) END;
     IF history IS NOT NULL THEN
         parts := parts || pg_catalog.format(
             'versions AS (INSERT INTO cdp_data.contribution_history AS t (hub, source, record_key, observed_at, traits)'
             ' SELECT c.hub, %L, c.record_key, c.observed_at, c.versioned_traits FROM changed AS c'
             ' ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits)', s.name);
     END IF;
-    IF selection IN ('all', 'since') THEN
+    IF selection IN ('first', 'all', 'since') THEN
         parts := parts || pg_catalog.format(
             'batch AS (INSERT INTO cdp_data.source_batch (source, watermark, added, changed, removed)'
             ' SELECT %L, %s, pg_catalog.count(*) FILTER (WHERE c.old_hub IS NULL), pg_catalog.count(c.old_hub), (SELECT pg_catalog.count(*) FROM gone) FROM changed AS c)',
@@ -566,7 +569,7 @@ BEGIN
         texts := texts || pg_catalog.format(E'(%s\n)', s.watermark);
         names := names || 'w'::text;
         SELECT c.type::regtype INTO watermark_type FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark';
-        IF selection IN ('all', 'since') THEN
+        IF selection IN ('first', 'all', 'since') THEN
             payload := payload || pg_catalog.format(', (r.w)::%s AS w', watermark_type);
         END IF;
     END IF;
@@ -615,4 +618,4 @@ BEGIN
 END
 $query$;
 COMMENT ON FUNCTION cdp.source_query(text, text, text) IS
-'What cdp.take_in runs for a source; the selections are all, since (a watermark), keys ($1 text[]) and missing.  See sql/source_take_in.sql.';
+'What cdp.take_in runs for a source; the selections are first and all (the first time, when nothing is stored), since (a watermark), keys ($1 text[]) and missing, and list for cdp.source_keys.  See sql/source_take_in.sql.';

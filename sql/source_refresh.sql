@@ -246,6 +246,22 @@ $rows$;
 COMMENT ON FUNCTION cdp.take_in_rows(text, text, text) IS
 'Part of cdp.refresh: takes in all rows or those past a watermark; when an expression fails for some row, the others all the same.  Returns rows read, new, changed, unchanged, retracted and rejected.';
 
+CREATE FUNCTION cdp.take_in_missing(source text, max_deleted bigint) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    -- Two long lists of keys, of which the planner may know next to nothing.
+    SET enable_nestloop = off
+AS $missing$
+BEGIN
+    RETURN (
+        SELECT b.removed
+        FROM cdp.take_in(source, 'missing', NULL, NULL, max_deleted) AS t
+        CROSS JOIN LATERAL cdp.batch_counts(source, t.records_new, t.records_changed, t.retracted) AS b);
+END
+$missing$;
+COMMENT ON FUNCTION cdp.take_in_missing(text, bigint) IS
+'Part of cdp.refresh: withdraws what is stored of a source and not in it any more, and returns how much that was; an error when it is more than max_deleted.';
+
 CREATE FUNCTION cdp.keep_watermark(source text, more text[] DEFAULT '{}') RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -287,7 +303,6 @@ DECLARE
     stored bigint;
     had_data boolean;
     reason text;
-    gone bigint;
     part text[];
 BEGIN
     -- Reads the declaration anew against the relation as it is now: dropped and retyped columns show here.
@@ -315,7 +330,7 @@ BEGIN
         had_data := EXISTS (SELECT FROM cdp_data.record AS r WHERE r.source = pull_source.source)
                     OR EXISTS (SELECT FROM cdp_data.contribution AS c WHERE c.source = pull_source.source)
                     OR EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = pull_source.source);
-        counts := cdp.take_in_rows(source, 'all', NULL);
+        counts := cdp.take_in_rows(source, CASE WHEN had_data THEN 'all' ELSE 'first' END, NULL);
         IF had_data THEN
             IF s.kind = 'event' THEN
                 SELECT pg_catalog.count(*) INTO stored FROM cdp_data.event AS e WHERE e.source = pull_source.source;
@@ -323,10 +338,7 @@ BEGIN
                 SELECT GREATEST((SELECT pg_catalog.count(*) FROM cdp_data.contribution AS c WHERE c.source = pull_source.source),
                                 (SELECT pg_catalog.count(*) FROM cdp_data.record AS r WHERE r.source = pull_source.source)) INTO stored;
             END IF;
-            SELECT b.removed INTO gone
-            FROM cdp.take_in(source, 'missing', NULL, NULL, CASE WHEN allow_deletes THEN NULL ELSE pg_catalog.floor((stored - counts[2]) * 0.2)::bigint END) AS t
-            CROSS JOIN LATERAL cdp.batch_counts(source, t.records_new, t.records_changed, t.retracted) AS b;
-            counts[5] := gone;
+            counts[5] := cdp.take_in_missing(source, CASE WHEN allow_deletes THEN NULL ELSE pg_catalog.floor((stored - counts[2]) * 0.2)::bigint END);
         END IF;
     ELSE
         LOOP
