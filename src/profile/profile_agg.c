@@ -59,8 +59,8 @@ add_to_builder(ProfileBuilder *builder, const void *data, Size size)
 Datum
 cdp_profile_concat(PG_FUNCTION_ARGS)
 {
-	Profile    *a = PG_GETARG_PROFILE(0);
-	Profile    *b = PG_GETARG_PROFILE(1);
+	Profile	   *a = PG_GETARG_PROFILE(0);
+	Profile	   *b = PG_GETARG_PROFILE(1);
 	ProfileServerHost host;
 	ProfileBuilder builder;
 
@@ -87,7 +87,7 @@ merge_state(const AggState *state)
 	{
 		/* It is packed already, and the only one. */
 		Size		size = state->length - sizeof(Size);
-		Profile    *profile = palloc(size + VARHDRSZ);
+		Profile	   *profile = palloc(size + VARHDRSZ);
 
 		SET_VARSIZE(profile, size + VARHDRSZ);
 		memcpy(VARDATA(profile), state->bytes + sizeof(Size), size);
@@ -116,7 +116,7 @@ state_append(AggState *state, MemoryContext context, const void *data, Size size
 	if (state->count > 1 && state->length - state->merged > MERGE_BYTES &&
 		state->length - state->merged > state->merged)
 	{
-		Profile    *profile = merge_state(state);
+		Profile	   *profile = merge_state(state);
 
 		state->length = 0;
 		state->count = 0;
@@ -170,7 +170,7 @@ cdp_profile_agg_transition(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = aggregate_context(fcinfo);
 	AggState   *state = PG_ARGISNULL(0) ? NULL : (AggState *) PG_GETARG_POINTER(0);
-	Profile    *profile;
+	Profile	   *profile;
 
 	if (PG_ARGISNULL(1))
 	{

@@ -119,8 +119,7 @@ choose_converter(Converter *converter, Oid type, Oid base, MemoryContext context
 			break;
 		default:
 			converter->conversion =
-				OidIsValid(get_element_type(base)) || get_typtype(base) == TYPTYPE_COMPOSITE ?
-				CONVERT_TO_JSONB : CONVERT_OUTPUT;
+				OidIsValid(get_element_type(base)) || get_typtype(base) == TYPTYPE_COMPOSITE ? CONVERT_TO_JSONB : CONVERT_OUTPUT;
 	}
 	if (converter->conversion == CONVERT_OUTPUT)
 	{
@@ -222,9 +221,9 @@ record_origin(FunctionCallInfo fcinfo, ProfileBuilder *builder, int record_argum
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null",
-						PG_ARGISNULL(0) ? "source" : PG_ARGISNULL(1) ? "observed_at" : "record"),
-				 PG_ARGISNULL(1) && !PG_ARGISNULL(0) ?
-				 errhint("A value without a time is given as observed at '-infinity'.") : 0));
+						PG_ARGISNULL(0) ? "source" : PG_ARGISNULL(1) ? "observed_at"
+																	 : "record"),
+				 PG_ARGISNULL(1) && !PG_ARGISNULL(0) ? errhint("A value without a time is given as observed at '-infinity'.") : 0));
 	source = PG_GETARG_TEXT_PP(0);
 	*observed_at = PG_GETARG_TIMESTAMPTZ(1);
 	if (!profile_builder_origin(builder, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source),
@@ -294,7 +293,7 @@ cdp_profile_build(PG_FUNCTION_ARGS)
 static OfState *
 of_state(FunctionCallInfo fcinfo, int count, const Oid *types)
 {
-	OfState    *state = (OfState *) fcinfo->flinfo->fn_extra;
+	OfState	   *state = (OfState *) fcinfo->flinfo->fn_extra;
 
 	/* Their types do not change between calls, but an array's length does. */
 	if (state != NULL && state->count >= count)
@@ -339,7 +338,7 @@ cdp_profile_of(PG_FUNCTION_ARGS)
 	ProfileBuilder builder;
 	uint32_t	origin;
 	int64		observed_at;
-	OfState    *state;
+	OfState	   *state;
 	bool		is_array = get_fn_expr_variadic(fcinfo->flinfo);
 	Datum	   *values = NULL;
 	bool	   *nulls = NULL;

@@ -95,7 +95,8 @@ origin_slot(const ProfileBuilder *builder, const char *source, size_t length, in
 {
 	uint32_t	mask = builder->origin_table_size - 1;
 	uint32_t	slot = (uint32_t) profile_hash(source, length,
-											   (uint64_t) record * UINT64_C(0x9E3779B97F4A7C15)) & mask;
+											(uint64_t) record * UINT64_C(0x9E3779B97F4A7C15)) &
+		mask;
 
 	while (builder->origin_table[slot] != 0 &&
 		   !is_origin(&builder->origins[builder->origin_table[slot] - 1], source, length, record))
@@ -169,7 +170,7 @@ profile_builder_origin(ProfileBuilder *builder, const char *source, size_t lengt
 	{
 		size_t		capacity = builder->origin_capacity;
 		void	   *array = grow(builder, builder->origins, sizeof(ProfileOrigin),
-								 builder->origin_count, builder->origin_count + 1, &capacity);
+						   builder->origin_count, builder->origin_count + 1, &capacity);
 
 		/* Each origin takes 17 bytes at least, so more could not be written. */
 		if (array == NULL || capacity > UINT32_MAX / 4)
@@ -279,7 +280,7 @@ compare_origins(const void *a, const void *b)
 	const ProfileOrigin *left = *(const ProfileOrigin *const *) a;
 	const ProfileOrigin *right = *(const ProfileOrigin *const *) b;
 	int			order = profile_compare_names(left->source, left->source_length,
-											  right->source, right->source_length);
+									  right->source, right->source_length);
 
 	if (order != 0)
 		return order;
@@ -363,7 +364,7 @@ compare_keys(const ProfileCandidate *a, const ProfileCandidate *b)
 	if (a->trait != b->trait)
 	{
 		int			order = profile_compare_names(a->trait, a->trait_length,
-												  b->trait, b->trait_length);
+										  b->trait, b->trait_length);
 
 		if (order != 0)
 			return order;
@@ -561,7 +562,7 @@ static inline uint32_t
 shared_length(const ProfileCandidate *before, const ProfileCandidate *candidate)
 {
 	uint32_t	common = packed_common(before->trait, before->trait_length,
-									   candidate->trait, candidate->trait_length);
+									candidate->trait, candidate->trait_length);
 
 	return common < PACKED_LEAST_SHARED ? 0 : common;
 }
@@ -675,14 +676,14 @@ write_candidate(const ProfileBuilder *builder, const ProfileCandidate *candidate
 	int64_t		newest = builder->origins[candidate->origin].newest;
 	uint32_t	length = candidate->value.length;
 	bool		is_same = !is_first && repeats_value(candidate);
-	unsigned	length_code = is_same ? PACKED_SAME : length < PACKED_SAME ? length : PACKED_LONG;
+	unsigned	length_code = is_same ? PACKED_SAME : length < PACKED_SAME ? length
+																		: PACKED_LONG;
 	unsigned char tag = (unsigned char) (candidate->value.type | length_code << PACKED_LENGTH_SHIFT);
 
 	if (newest != candidate->observed_at)
 		tag |= PACKED_OLDER_FLAG;
 	*output++ = tag;
-	output = packed_write_varint(output, (uint64_t) candidate->origin << PACKED_ORIGIN_SHIFT |
-								 (has_more ? PACKED_MORE_FLAG : 0));
+	output = packed_write_varint(output, (uint64_t) candidate->origin << PACKED_ORIGIN_SHIFT | (has_more ? PACKED_MORE_FLAG : 0));
 	if (newest != candidate->observed_at)
 		output = packed_write_varint(output,
 									 (uint64_t) newest - (uint64_t) candidate->observed_at);
@@ -731,7 +732,8 @@ void
 profile_builder_write(const ProfileBuilder *builder, void *output)
 {
 	const ProfileCandidate *candidates = builder->candidates;
-	unsigned	width = builder->size < 256 ? 1 : builder->size < 65536 ? 2 : 4;
+	unsigned	width = builder->size < 256 ? 1 : builder->size < 65536 ? 2
+																	 : 4;
 	unsigned char *next = output;
 	unsigned char *index;
 	unsigned char *names;

@@ -81,7 +81,7 @@ typedef struct ProfileHost
 	 * as long as what allocate returns; false if it is not valid.
 	 */
 	bool		(*canonical_json) (struct ProfileHost *host, const char *json, size_t length,
-								   const char **canonical, size_t *canonical_length);
+						   const char **canonical, size_t *canonical_length);
 
 	/*
 	 * Write a character (a Unicode code point above 127) in the encoding of
@@ -91,7 +91,7 @@ typedef struct ProfileHost
 
 	/* Give a text of the binary form in the encoding of texts; false if invalid. */
 	bool		(*receive_text) (struct ProfileHost *host, const char *input, size_t length,
-								 const char **text, size_t *text_length);
+						 const char **text, size_t *text_length);
 
 	/* Write the shortest decimal of a finite number that reads back the same. */
 	size_t		(*write_double) (double number, char *output);

@@ -57,7 +57,8 @@ read_front(ProfileHost *host, ProfileReader *reader, const void *data, size_t av
 
 	if (size < PACKED_FIXED_SIZE + PACKED_COUNTS || size > PROFILE_MAX_SIZE)
 		return corrupt(host, "its size is impossible");
-	width = size < 256 ? 1 : size < 65536 ? 2 : 4;
+	width = size < 256 ? 1 : size < 65536 ? 2
+										  : 4;
 	*needed = PACKED_FIXED_SIZE + PACKED_COUNTS * width;
 	if (*needed > size)
 		return corrupt(host, "its size is impossible");
@@ -139,8 +140,7 @@ static inline bool
 leaf_name(const ProfileReader *reader, uint32_t leaf, const char **name, uint32_t *length)
 {
 	const unsigned char *entry = reader->data + reader->index + (size_t) leaf * 2 * reader->width;
-	uint32_t	start = leaf == 0 ? 0 :
-		packed_read_width(entry - 2 * reader->width, reader->width);
+	uint32_t	start = leaf == 0 ? 0 : packed_read_width(entry - 2 * reader->width, reader->width);
 	uint32_t	end = packed_read_width(entry, reader->width);
 
 	if (start > end || end > reader->leaves - reader->leaf_names)
@@ -159,8 +159,7 @@ leaf_bounds(const ProfileReader *reader, uint32_t leaf, size_t *start, size_t *e
 	const unsigned char *entry = reader->data + reader->index +
 		(size_t) leaf * 2 * reader->width + reader->width;
 
-	*start = reader->leaves + (leaf == 0 ? 0 :
-							   packed_read_width(entry - 2 * reader->width, reader->width));
+	*start = reader->leaves + (leaf == 0 ? 0 : packed_read_width(entry - 2 * reader->width, reader->width));
 	*end = reader->leaves + packed_read_width(entry, reader->width);
 	return *start < *end && *end <= reader->size;
 }
@@ -333,8 +332,7 @@ profile_block(ProfileHost *host, const ProfileReader *reader, uint32_t index,
 		else if (!make_name(host, block, (uint32_t) shared, name, (uint32_t) suffix))
 			return false;
 	}
-	if (index > 0 && profile_compare_names(before, before_length,
-										   block->trait, block->trait_length) >= 0)
+	if (index > 0 && profile_compare_names(before, before_length, block->trait, block->trait_length) >= 0)
 		return corrupt(host, "its traits are out of order");
 	block->index = index;
 	block->has_more = true;
@@ -526,8 +524,7 @@ profile_check_value(const ProfileValue *value)
 				return false;
 			if (length == 1 && bytes[0] == 0)
 				return false;
-			if (length > 1 && ((bytes[length - 1] == 0 && bytes[length - 2] < 0x80) ||
-							   (bytes[length - 1] == 0xFF && bytes[length - 2] >= 0x80)))
+			if (length > 1 && ((bytes[length - 1] == 0 && bytes[length - 2] < 0x80) || (bytes[length - 1] == 0xFF && bytes[length - 2] >= 0x80)))
 				return false;
 			if (value->type == PROFILE_TIMESTAMPTZ)
 			{
@@ -538,21 +535,20 @@ profile_check_value(const ProfileValue *value)
 			}
 			return true;
 		case PROFILE_FLOAT8:
-			{
-				char		canonical[8];
+		{
+			char		canonical[8];
 
-				if (length != 8)
-					return false;
-				profile_pack_double(profile_unpack_double(value), canonical);
-				return memcmp(canonical, bytes, 8) == 0;
-			}
+			if (length != 8)
+				return false;
+			profile_pack_double(profile_unpack_double(value), canonical);
+			return memcmp(canonical, bytes, 8) == 0;
+		}
 		case PROFILE_NUMERIC:
 			return profile_check_decimal(value);
 		case PROFILE_TEXT:
 			return true;
 		case PROFILE_JSONB:
-			return length >= 2 && ((bytes[0] == '{' && bytes[length - 1] == '}') ||
-								   (bytes[0] == '[' && bytes[length - 1] == ']'));
+			return length >= 2 && ((bytes[0] == '{' && bytes[length - 1] == '}') || (bytes[0] == '[' && bytes[length - 1] == ']'));
 	}
 	return false;
 }
@@ -608,13 +604,12 @@ check_origins(ProfileHost *host, const ProfileReader *reader)
 
 		if (!profile_origin(host, reader, i, &origin))
 			return false;
-		order = i == 0 ? -1 : profile_compare_names(before.source, before.source_length,
-													origin.source, origin.source_length);
+		order = i == 0 ? -1 : profile_compare_names(before.source, before.source_length, origin.source, origin.source_length);
 		if (order > 0 || (order == 0 && before.record >= origin.record))
 			return corrupt(host, "its origins are out of order");
 		if (order < 0 &&
 			packed_read_width(reader->data + reader->origins +
-							  (size_t) i * (reader->width + PACKED_ORIGIN_SIZE),
+								  (size_t) i * (reader->width + PACKED_ORIGIN_SIZE),
 							  reader->width) != sources++)
 			return corrupt(host, "its sources are out of order");
 		before = origin;
@@ -672,9 +667,7 @@ check_candidates(ProfileHost *host, const ProfileReader *reader, ProfileBlock *b
 			return corrupt(host, "the time of a candidate is wrong");
 		else if (candidate.observed_at >= PROFILE_TIME_END)
 			return corrupt(host, "the time of a candidate is wrong");
-		if (is_same != (before.bytes != NULL && before.type == candidate.value.type &&
-						before.length == candidate.value.length && before.length > 0 &&
-						memcmp(before.bytes, candidate.value.bytes, before.length) == 0))
+		if (is_same != (before.bytes != NULL && before.type == candidate.value.type && before.length == candidate.value.length && before.length > 0 && memcmp(before.bytes, candidate.value.bytes, before.length) == 0))
 			return corrupt(host, "a value is repeated");
 		before = candidate.value;
 	}

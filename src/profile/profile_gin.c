@@ -75,7 +75,7 @@ value_key(ProfileHost *host, uint64 name, const JsonbValue *scalar)
 Datum
 cdp_profile_gin_extract(PG_FUNCTION_ARGS)
 {
-	Profile    *profile = PG_GETARG_PROFILE(0);
+	Profile	   *profile = PG_GETARG_PROFILE(0);
 	int32	   *count = (int32 *) PG_GETARG_POINTER(1);
 	ProfileServerHost host;
 	ProfileReader reader;
@@ -137,8 +137,7 @@ contains_keys(Jsonb *wanted, int32 *count, int32 *mode)
 			continue;
 		JsonbIteratorNext(&iterator, &member, true);
 		name = name_key(key.val.string.val, (size_t) key.val.string.len);
-		keys[(*count)++] = Int64GetDatum((int64) (member.type == jbvBinary ? name :
-												   value_key(&host.host, name, &member)));
+		keys[(*count)++] = Int64GetDatum((int64) (member.type == jbvBinary ? name : value_key(&host.host, name, &member)));
 	}
 	return keys;
 }
@@ -183,7 +182,7 @@ cdp_profile_gin_extract_query(PG_FUNCTION_ARGS)
 				continue;
 			trait = DatumGetTextPP(traits[i]);
 			keys[(*count)++] = Int64GetDatum((int64) name_key(VARDATA_ANY(trait),
-															   VARSIZE_ANY_EXHDR(trait)));
+															  VARSIZE_ANY_EXHDR(trait)));
 		}
 		/* every profile has all of no traits */
 		if (*count == 0 && strategy == EXISTS_ALL_STRATEGY)

@@ -137,26 +137,23 @@ cdp_profile_host_error(ProfileServerHost *server_host, const char *type_name,
 			break;
 		case PROFILE_SYNTAX:
 		case PROFILE_OUT_OF_RANGE:
-			{
-				int			code = host->status == PROFILE_SYNTAX ?
-					ERRCODE_INVALID_TEXT_REPRESENTATION : ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+		{
+			int			code = host->status == PROFILE_SYNTAX ? ERRCODE_INVALID_TEXT_REPRESENTATION : ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
 
-				if (input != NULL)
-					cdp_errsave(server_host->escontext,
-								(errcode(code),
-								 host->status == PROFILE_SYNTAX ?
-								 errmsg("invalid input syntax for type %s", type_name) :
-								 errmsg("value out of range for type %s", type_name),
-								 errdetail("At character %d %s.",
-										   pg_mbstrlen_with_len(input, (int) Min(host->position, length)) + 1,
-										   host->problem)));
-				else
-					cdp_errsave(server_host->escontext,
-								(errcode(code),
-								 errmsg("value out of range for type %s", type_name),
-								 errdetail("Within it %s.", host->problem)));
-				break;
-			}
+			if (input != NULL)
+				cdp_errsave(server_host->escontext,
+							(errcode(code),
+							 host->status == PROFILE_SYNTAX ? errmsg("invalid input syntax for type %s", type_name) : errmsg("value out of range for type %s", type_name),
+							 errdetail("At character %d %s.",
+									   pg_mbstrlen_with_len(input, (int) Min(host->position, length)) + 1,
+									   host->problem)));
+			else
+				cdp_errsave(server_host->escontext,
+							(errcode(code),
+							 errmsg("value out of range for type %s", type_name),
+							 errdetail("Within it %s.", host->problem)));
+			break;
+		}
 		case PROFILE_INVALID_BINARY:
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
@@ -200,7 +197,7 @@ cdp_profile_fail(ProfileServerHost *host)
 Profile *
 cdp_profile_from_builder(ProfileBuilder *builder)
 {
-	Profile    *profile;
+	Profile	   *profile;
 	size_t		size;
 
 	if (!profile_builder_finish(builder))

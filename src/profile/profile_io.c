@@ -48,7 +48,7 @@ Datum
 cdp_profile_in(PG_FUNCTION_ARGS)
 {
 	char	   *input = PG_GETARG_CSTRING(0);
-	Profile    *profile = parse(input, strlen(input), (struct Node *) fcinfo->context);
+	Profile	   *profile = parse(input, strlen(input), (struct Node *) fcinfo->context);
 
 	if (profile == NULL)
 		PG_RETURN_NULL();
@@ -63,7 +63,7 @@ cdp_profile_in(PG_FUNCTION_ARGS)
 Datum
 cdp_profile_out(PG_FUNCTION_ARGS)
 {
-	Profile    *profile = PG_GETARG_PROFILE(0);
+	Profile	   *profile = PG_GETARG_PROFILE(0);
 	ProfileServerHost host;
 	ProfileBuffer buffer;
 
@@ -154,7 +154,7 @@ send_value(StringInfo message, const ProfileValue *value)
 Datum
 cdp_profile_send(PG_FUNCTION_ARGS)
 {
-	Profile    *profile = PG_GETARG_PROFILE(0);
+	Profile	   *profile = PG_GETARG_PROFILE(0);
 	ProfileServerHost host;
 	ProfileReader reader;
 	ProfileBlock block = {0};

@@ -53,9 +53,8 @@ Datum
 cdp_profile_traits(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Profile    *profile = PG_GETARG_PROFILE(0);
-	const Survivorship *survivorship = PG_NARGS() > 1 ?
-		cdp_survivorship_argument(fcinfo, 1) : &cdp_survivorship_last;
+	Profile	   *profile = PG_GETARG_PROFILE(0);
+	const Survivorship *survivorship = PG_NARGS() > 1 ? cdp_survivorship_argument(fcinfo, 1) : &cdp_survivorship_last;
 	ProfileServerHost host;
 	ProfileReader reader;
 	ProfileBlock block = {0};
@@ -194,10 +193,9 @@ Datum
 cdp_explain_trait(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Profile    *profile = PG_GETARG_PROFILE(0);
+	Profile	   *profile = PG_GETARG_PROFILE(0);
 	text	   *trait = PG_GETARG_TEXT_PP(1);
-	const Survivorship *survivorship = PG_NARGS() > 2 ?
-		cdp_survivorship_argument(fcinfo, 2) : &cdp_survivorship_last;
+	const Survivorship *survivorship = PG_NARGS() > 2 ? cdp_survivorship_argument(fcinfo, 2) : &cdp_survivorship_last;
 	const SurvivorshipRule *rule;
 	ProfileServerHost host;
 	ProfileReader reader;
@@ -229,8 +227,7 @@ cdp_explain_trait(PG_FUNCTION_ARGS)
 		candidate_columns(&host, &reader, &entries[i].candidate, values + 1);
 		values[CANDIDATE_COLUMNS + 1] = BoolGetDatum(is_winner);
 		values[CANDIDATE_COLUMNS + 2] =
-			CStringGetTextDatum(is_winner ? winner_reason(rule, entries, count, rivals) :
-								loser_reason(&host.host, rule, &entries[0], &entries[i]));
+			CStringGetTextDatum(is_winner ? winner_reason(rule, entries, count, rivals) : loser_reason(&host.host, rule, &entries[0], &entries[i]));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

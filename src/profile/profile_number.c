@@ -265,8 +265,8 @@ profile_pack_decimal(ProfileHost *host, const char *text, size_t length, Profile
 		bytes = host->allocate(host, 1);
 		if (bytes == NULL)
 			return profile_fail(host, PROFILE_OUT_OF_MEMORY, NULL, 0);
-		bytes[0] = text[0] == 'N' ? DECIMAL_NAN : text[0] == 'I' ? DECIMAL_INFINITY :
-			DECIMAL_MINUS_INFINITY;
+		bytes[0] = text[0] == 'N' ? DECIMAL_NAN : text[0] == 'I' ? DECIMAL_INFINITY
+																 : DECIMAL_MINUS_INFINITY;
 		*value = (ProfileValue){PROFILE_NUMERIC, 1, (char *) bytes};
 		return true;
 	}
@@ -347,8 +347,7 @@ profile_pack_decimal(ProfileHost *host, const char *text, size_t length, Profile
 	if (exponent > (DECIMAL_MAX_WEIGHT + 1) * DECIMAL_BASE_DIGITS || exponent < -DECIMAL_MAX_SCALE)
 		return profile_fail(host, PROFILE_OUT_OF_RANGE, "a number is too large or too small for numeric", 0);
 	/* Of base digits, the first has this weight, and begins with so many zeros. */
-	weight = exponent > 0 ? (exponent - 1) / DECIMAL_BASE_DIGITS :
-		-((-exponent) / DECIMAL_BASE_DIGITS) - 1;
+	weight = exponent > 0 ? (exponent - 1) / DECIMAL_BASE_DIGITS : -((-exponent) / DECIMAL_BASE_DIGITS) - 1;
 	offset = (weight + 1) * DECIMAL_BASE_DIGITS - exponent;
 	room = (size_t) (offset + integer_digits + fraction_digits + DECIMAL_BASE_DIGITS - 1) /
 		DECIMAL_BASE_DIGITS;
@@ -419,8 +418,8 @@ profile_pack_wire_decimal(ProfileHost *host, const void *data, size_t size, Prof
 		return profile_fail(host, PROFILE_OUT_OF_MEMORY, NULL, 0);
 	if (sign == WIRE_NAN || sign == WIRE_INFINITY || sign == WIRE_MINUS_INFINITY)
 	{
-		bytes[0] = sign == WIRE_NAN ? DECIMAL_NAN :
-			sign == WIRE_INFINITY ? DECIMAL_INFINITY : DECIMAL_MINUS_INFINITY;
+		bytes[0] = sign == WIRE_NAN ? DECIMAL_NAN : sign == WIRE_INFINITY ? DECIMAL_INFINITY
+																		  : DECIMAL_MINUS_INFINITY;
 		*value = (ProfileValue){PROFILE_NUMERIC, 1, (char *) bytes};
 		return true;
 	}
@@ -542,8 +541,7 @@ profile_write_decimal(ProfileBuffer *buffer, const ProfileValue *value)
 	for (int power = decimal.weight < 0 ? -1 : decimal.weight; power >= last; power--)
 	{
 		int			index = decimal.weight - power;
-		unsigned	digit = index >= 0 && (uint32_t) index < decimal.count ?
-			decimal_digit(&decimal, (uint32_t) index) : 0;
+		unsigned	digit = index >= 0 && (uint32_t) index < decimal.count ? decimal_digit(&decimal, (uint32_t) index) : 0;
 		char		text[DECIMAL_BASE_DIGITS];
 		int			first = 0;
 		int			after = DECIMAL_BASE_DIGITS;
@@ -606,21 +604,21 @@ profile_compare_values(const ProfileValue *a, const ProfileValue *b)
 	{
 		case PROFILE_BIGINT:
 		case PROFILE_TIMESTAMPTZ:
-			{
-				int64_t		left = profile_unpack_integer(a);
-				int64_t		right = profile_unpack_integer(b);
+		{
+			int64_t		left = profile_unpack_integer(a);
+			int64_t		right = profile_unpack_integer(b);
 
-				return left < right ? -1 : left > right;
-			}
+			return left < right ? -1 : left > right;
+		}
 		case PROFILE_FLOAT8:
-			{
-				double		left = profile_unpack_double(a);
-				double		right = profile_unpack_double(b);
+		{
+			double		left = profile_unpack_double(a);
+			double		right = profile_unpack_double(b);
 
-				if (isnan(left) || isnan(right))
-					return isnan(left) - isnan(right);
-				return left < right ? -1 : left > right;
-			}
+			if (isnan(left) || isnan(right))
+				return isnan(left) - isnan(right);
+			return left < right ? -1 : left > right;
+		}
 		case PROFILE_NUMERIC:
 			return profile_compare_decimals(a, b);
 		default:

@@ -41,10 +41,10 @@ PG_FUNCTION_INFO_V1(cdp_remove_source);
 static int
 compare(FunctionCallInfo fcinfo)
 {
-	Profile    *a = PG_GETARG_PROFILE(0);
-	Profile    *b = PG_GETARG_PROFILE(1);
+	Profile	   *a = PG_GETARG_PROFILE(0);
+	Profile	   *b = PG_GETARG_PROFILE(1);
 	int			result = profile_compare_names(VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a),
-											   VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b));
+									   VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b));
 
 	PG_FREE_IF_COPY(a, 0);
 	PG_FREE_IF_COPY(b, 1);
@@ -119,9 +119,9 @@ cdp_profile_cmp(PG_FUNCTION_ARGS)
 Datum
 cdp_profile_hash(PG_FUNCTION_ARGS)
 {
-	Profile    *profile = PG_GETARG_PROFILE(0);
+	Profile	   *profile = PG_GETARG_PROFILE(0);
 	Datum		result = hash_any((unsigned char *) VARDATA_ANY(profile),
-								  (int) VARSIZE_ANY_EXHDR(profile));
+							(int) VARSIZE_ANY_EXHDR(profile));
 
 	PG_FREE_IF_COPY(profile, 0);
 	return result;
@@ -133,10 +133,10 @@ cdp_profile_hash(PG_FUNCTION_ARGS)
 Datum
 cdp_profile_hash_extended(PG_FUNCTION_ARGS)
 {
-	Profile    *profile = PG_GETARG_PROFILE(0);
+	Profile	   *profile = PG_GETARG_PROFILE(0);
 	Datum		result = hash_any_extended((unsigned char *) VARDATA_ANY(profile),
-										   (int) VARSIZE_ANY_EXHDR(profile),
-										   (uint64) PG_GETARG_INT64(1));
+									 (int) VARSIZE_ANY_EXHDR(profile),
+									 (uint64) PG_GETARG_INT64(1));
 
 	PG_FREE_IF_COPY(profile, 0);
 	return result;
@@ -284,7 +284,7 @@ value_contains(ProfileServerHost *host, const ProfileValue *value, const JsonbVa
 Datum
 cdp_profile_contains(PG_FUNCTION_ARGS)
 {
-	Profile    *profile = PG_GETARG_PROFILE(0);
+	Profile	   *profile = PG_GETARG_PROFILE(0);
 	Jsonb	   *wanted = PG_GETARG_JSONB_P(1);
 	ProfileServerHost host;
 	JsonbIterator *iterator;

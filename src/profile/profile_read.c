@@ -62,8 +62,7 @@ static bool
 pick_argument(FunctionCallInfo fcinfo, ProfileServerHost *host, ProfileValue *value)
 {
 	text	   *trait = PG_GETARG_TEXT_PP(1);
-	const Survivorship *survivorship = PG_NARGS() > 2 ?
-		cdp_survivorship_argument(fcinfo, 2) : &cdp_survivorship_last;
+	const Survivorship *survivorship = PG_NARGS() > 2 ? cdp_survivorship_argument(fcinfo, 2) : &cdp_survivorship_last;
 
 	cdp_profile_host_init(host);
 	return cdp_profile_pick(host, PG_GETARG_DATUM(0), VARDATA_ANY(trait),
@@ -74,8 +73,9 @@ pick_argument(FunctionCallInfo fcinfo, ProfileServerHost *host, ProfileValue *va
  * not_readable raises the error that a value is not of the type that was asked
  * for.
  */
-static void pg_attribute_noreturn()
-not_readable(FunctionCallInfo fcinfo, const ProfileValue *value, const char *type)
+static void
+pg_attribute_noreturn()
+	not_readable(FunctionCallInfo fcinfo, const ProfileValue *value, const char *type)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -84,8 +84,9 @@ not_readable(FunctionCallInfo fcinfo, const ProfileValue *value, const char *typ
 			 errhint("Use cdp.get_text, or the operator ->.")));
 }
 
-static void pg_attribute_noreturn()
-not_in_range(FunctionCallInfo fcinfo, const char *what)
+static void
+pg_attribute_noreturn()
+	not_in_range(FunctionCallInfo fcinfo, const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

@@ -34,7 +34,7 @@ transform(SubscriptingRef *reference, List *indirection, ParseState *parse, bool
 				 errmsg("a trait of a profile cannot be assigned by subscript"),
 				 errhint("Merge a new value into the profile with || and cdp.profile_build, which say where it comes from and since when."),
 				 parser_errposition(parse, exprLocation((Node *) reference->refexpr))));
-	foreach(cell, indirection)
+	foreach (cell, indirection)
 	{
 		A_Indices  *index = lfirst_node(A_Indices, cell);
 		Node	   *expression;

@@ -444,7 +444,7 @@ compare(FunctionCallInfo fcinfo)
 	bytea	   *a = PG_GETARG_BYTEA_PP(0);
 	bytea	   *b = PG_GETARG_BYTEA_PP(1);
 	int			result = profile_compare_names(VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a),
-											   VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b));
+									   VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b));
 
 	PG_FREE_IF_COPY(a, 0);
 	PG_FREE_IF_COPY(b, 1);
@@ -481,7 +481,7 @@ cdp_survivorship_argument(FunctionCallInfo fcinfo, int argument)
 		Survivorship survivorship;
 		MemoryContext context;
 		bytea	   *stored;
-	}		   *known = fcinfo->flinfo->fn_extra;
+	} *known = fcinfo->flinfo->fn_extra;
 	bytea	   *stored = PG_GETARG_BYTEA_PP(argument);
 	Size		size = VARSIZE_ANY(stored);
 	MemoryContext old;

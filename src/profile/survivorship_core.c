@@ -132,8 +132,7 @@ survivorship_read(ProfileHost *host, const void *data, size_t size, Survivorship
 		next = read_name(next, end, trait);
 		if (next == NULL)
 			return corrupt(host, "a trait is malformed");
-		if (i > 0 && profile_compare_names(trait[-1].text, trait[-1].length,
-										   trait->text, trait->length) >= 0)
+		if (i > 0 && profile_compare_names(trait[-1].text, trait[-1].length, trait->text, trait->length) >= 0)
 			return corrupt(host, "its traits are out of order");
 		next = read_rule(host, next, end, &survivorship->rules[i]);
 		if (next == NULL)
@@ -258,8 +257,7 @@ count_characters(ProfileHost *host, const ProfileValue *value)
 		return -1;
 	if (!profile_write_value_text(&buffer, value))
 		return -2;
-	return (int64_t) (host->count_characters == NULL ? buffer.length :
-					  host->count_characters(host, buffer.data, buffer.length));
+	return (int64_t) (host->count_characters == NULL ? buffer.length : host->count_characters(host, buffer.data, buffer.length));
 }
 
 /*
@@ -323,8 +321,7 @@ compare_sizes(ProfileHost *host, const ProfileValue *a, const ProfileValue *b)
 
 	/* Decimals that memory is missing for are taken for equal; the error stays noted. */
 	if (a->type != b->type && is_number(a) && is_number(b))
-		return to_decimal(host, a, &left) && to_decimal(host, b, &right) ?
-			profile_compare_decimals(&left, &right) : 0;
+		return to_decimal(host, a, &left) && to_decimal(host, b, &right) ? profile_compare_decimals(&left, &right) : 0;
 	return profile_compare_values(a, b);
 }
 
@@ -360,8 +357,7 @@ compare_by_policy(ProfileHost *host, const SurvivorshipRule *rule,
 		case SURVIVORSHIP_MAX:
 			if (left->type == PROFILE_NULL || right->type == PROFILE_NULL)
 				return (right->type == PROFILE_NULL) - (left->type == PROFILE_NULL);
-			return rule->policy == SURVIVORSHIP_MAX ? compare_sizes(host, left, right) :
-				compare_sizes(host, right, left);
+			return rule->policy == SURVIVORSHIP_MAX ? compare_sizes(host, left, right) : compare_sizes(host, right, left);
 	}
 	return 0;
 }
@@ -422,9 +418,9 @@ static void
 sort_entries(const SortContext *context, SurvivorshipEntry **entries, SurvivorshipEntry **room,
 			 uint32_t count)
 {
-	for (uint32_t width = 1; width < count; width = width > count / 2 ? count : width * 2)
+	for (uint32_t width = 1; width<count; width = width> count / 2 ? count : width * 2)
 	{
-		for (uint32_t start = 0; start < count; start = count - start > 2 * (uint64_t) width ? start + 2 * width : count)
+		for (uint32_t start = 0; start<count; start = count - start> 2 * (uint64_t) width ? start + 2 * width : count)
 		{
 			uint32_t	middle = count - start > width ? start + width : count;
 			uint32_t	end = count - middle > width ? middle + width : count;
@@ -492,8 +488,7 @@ read_entries(ProfileHost *host, const ProfileReader *reader, ProfileBlock block,
 		{
 			int64_t		frequency = (int64_t) i - start;
 
-			if (i < *count && profile_compare_values(&(*order)[i]->candidate.value,
-													 &(*order)[start]->candidate.value) == 0)
+			if (i < *count && profile_compare_values(&(*order)[i]->candidate.value, &(*order)[start]->candidate.value) == 0)
 				continue;
 			for (; start < i; start++)
 				(*order)[start]->key = (*order)[start]->candidate.value.type == PROFILE_NULL ? 0 : frequency;
