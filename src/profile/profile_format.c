@@ -261,7 +261,7 @@ make_name(ProfileHost *host, ProfileBlock *block, uint32_t shared, const char *s
 	size_t		length = (size_t) shared + suffix_length;
 	char	   *name;
 
-	if (block->room_left < length)
+	if (block->room == NULL || block->room_left < length)
 	{
 		size_t		room = length > 256 ? length * 2 : 1024;
 

@@ -163,7 +163,7 @@ profile_check_decimal(const ProfileValue *value)
 
 	if (value->length == 0 || (unsigned char) value->bytes[0] > DECIMAL_NAN)
 		return false;
-	decimal.kind = value->bytes[0];
+	decimal.kind = (unsigned char) value->bytes[0];
 	if (decimal.kind != DECIMAL_NEGATIVE && decimal.kind != DECIMAL_POSITIVE)
 		return value->length == 1;
 	if (value->length < DECIMAL_HEADER + 2 || (value->length - DECIMAL_HEADER) % 2 != 0)

@@ -278,6 +278,7 @@ read_token(Parser *parser, Token *token)
 	if (parser->next == parser->end)
 		return syntax_error(parser, "the input ends too early");
 	token->place = parser->next;
+	token->text = (String){"", 0};
 	if (*parser->next == '"')
 	{
 		token->kind = TOKEN_STRING;
@@ -504,7 +505,7 @@ read_candidate(Parser *parser, const String *trait)
 		KEY_OBSERVED_AT,
 		KEYS
 	};
-	Token		tokens[KEYS];
+	Token		tokens[KEYS] = {{TOKEN_NULL, {NULL, 0}, NULL}};
 	bool		is_given[KEYS] = {false};
 	const char *start = parser->next++;
 	ProfileValue value;
@@ -517,7 +518,7 @@ read_candidate(Parser *parser, const String *trait)
 
 	for (bool is_first = true; !accept(parser, '}'); is_first = false)
 	{
-		String		name;
+		String		name = {"", 0};
 		const char *place;
 		int			key = 0;
 
@@ -642,7 +643,7 @@ profile_parse(ProfileBuilder *builder, const char *input, size_t length)
 		return syntax_error(&parser, "it is not an object");
 	for (bool is_first = true; !accept(&parser, '}'); is_first = false)
 	{
-		String		trait;
+		String		trait = {"", 0};
 
 		if (parser.steps++ % 1024 == 1023)
 			parser.host->poll(parser.host);

@@ -235,10 +235,11 @@ profile_write_time(int64_t time, char *output)
 
 	if (time == PROFILE_TIME_INFINITY || time == PROFILE_TIME_MINUS_INFINITY)
 	{
-		const char *word = time == PROFILE_TIME_INFINITY ? "infinity" : "-infinity";
+		static const char word[] = "-infinity";
+		size_t		sign = time == PROFILE_TIME_INFINITY ? 1 : 0;
 
-		memcpy(output, word, strlen(word));
-		return strlen(word);
+		memcpy(output, word + sign, sizeof(word) - 1 - sign);
+		return sizeof(word) - 1 - sign;
 	}
 	days = time / MICROSECONDS_PER_DAY;
 	rest = time % MICROSECONDS_PER_DAY;

@@ -227,6 +227,8 @@ survivorship_rule(const Survivorship *survivorship, const char *trait, size_t le
 static bool
 is_empty(const ProfileValue *value)
 {
+	static const char white_space[] = " \t\n\r\f\v";
+
 	switch (value->type)
 	{
 		case PROFILE_NULL:
@@ -234,7 +236,7 @@ is_empty(const ProfileValue *value)
 		case PROFILE_TEXT:
 			for (uint32_t i = 0; i < value->length; i++)
 			{
-				if (memchr(" \t\n\r\f\v", value->bytes[i], 6) == NULL)
+				if (memchr(white_space, value->bytes[i], sizeof(white_space) - 1) == NULL)
 					return false;
 			}
 			return true;

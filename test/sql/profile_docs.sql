@@ -68,3 +68,27 @@ SELECT cdp.drop_trait('home_country');
 SELECT cdp.materialize_profiles(ARRAY[cdp.resolve('email', 'ann@example.com')]);
 DROP TABLE contact, ticket, visit;
 SELECT cdp.teardown(false);
+
+-- the type
+SET search_path = public, cdp;
+CREATE TABLE person_says (person integer, says cdp.profile);
+INSERT INTO person_says VALUES
+    (1, cdp.profile_build('crm',  '2026-01-05 09:00Z', '{"email": "ann@example.com", "city": "Leeds"}', record => 17)),
+    (1, cdp.profile_build('shop', '2026-02-01 12:30Z', '{"email": "ann@work.example", "points": 120}', record => 4711)),
+    (1, cdp.profile_of('shop', timestamptz '2026-02-03 08:00Z', 4712, 'points', 95, 'last_order', timestamptz '2026-02-03 07:58Z')),
+    (2, cdp.profile_build('crm',  '2026-01-06 10:00Z', '{"email": "bob@example.com", "city": null}', record => 18));
+CREATE TABLE person AS
+SELECT person, cdp.profile_agg(says) AS profile FROM person_says GROUP BY person;
+SELECT person, profile ->> 'email' AS email, profile['points'] AS points, profile::jsonb FROM person ORDER BY person;
+SELECT jsonb_pretty((profile - '{email,last_order}'::text[])::text::jsonb) AS profile FROM person WHERE person = 1;
+SELECT '{"city": "Leeds", "size": {"value": "Infinity", "type": "numeric"}, "tags": {"value": ["a", "b"], "source": "crm"}}'::cdp.profile;
+SELECT value, source, record, is_winner, reason
+FROM person, cdp.explain_trait(profile, 'email', '{"default": "last", "traits": {"email": {"policy": "priority", "sources": ["crm", "shop"], "ignore_empty": true}}}')
+WHERE person = 1;
+SELECT person, cdp.get_bigint(profile, 'points', '"max"') AS most_points,
+       cdp.profile_winners(profile, '{"traits": {"email": "first"}}') AS winners
+FROM person ORDER BY person;
+CREATE INDEX ON person USING gin (profile cdp.profile_gin_ops);
+SELECT person FROM person WHERE profile @> '{"city": "Leeds"}';
+DROP TABLE person, person_says;
+RESET search_path;

@@ -19,7 +19,7 @@ sub slurp
 
 binmode(Test::More->builder->$_, ':encoding(UTF-8)') for qw(output failure_output);
 
-for my $capability ('setup', 'identity', 'source', 'trait', 'segment', 'score')
+for my $capability ('setup', 'identity', 'profile', 'source', 'trait', 'segment', 'score')
 {
 	my $page = slurp("$top/docs/$capability.md");
 	my $test = slurp("$top/test/sql/${capability}_docs.sql");
