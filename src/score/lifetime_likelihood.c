@@ -20,6 +20,9 @@
 
 #define ROWS_BETWEEN_CHECKS 16384
 
+/* Factors between 1 and 2 whose product is not near the largest float. */
+#define MOST_FACTORS 512
+
 static const LifetimeFamilyInfo families[LIFETIME_FAMILY_COUNT] = {
 	{"bgnbd", {"r", "alpha", "a", "b"}, {0}, LIFETIME_BGNBD, 4},
 	{"mbgnbd", {"r", "alpha", "a", "b"}, {0}, LIFETIME_MBGNBD, 4},
@@ -115,9 +118,12 @@ bg_rows(bool modified, const double *parameters, const LifetimeRow *rows,
 	double		log_alpha = log(alpha);
 	double		log_a = log(a);
 	double		shift = modified ? 1 : 0;
+	double		last_x = -1;
 	double		last_age = -1;
 	double		log_end = 0;
 	double		inverse_end = 0;
+	double		product = 1;
+	int			factors = 0;
 	LifetimeRising of_r;
 	LifetimeRising of_b;
 	LifetimeRising of_ab;
@@ -134,9 +140,13 @@ bg_rows(bool modified, const double *parameters, const LifetimeRow *rows,
 
 		if (i % ROWS_BETWEEN_CHECKS == 0 && interrupted && interrupted())
 			return false;
-		lifetime_rising_to(&of_r, row->x);
-		lifetime_rising_to(&of_b, row->x + shift);
-		lifetime_rising_to(&of_ab, row->x + shift);
+		if (row->x != last_x)
+		{
+			last_x = row->x;
+			lifetime_rising_to(&of_r, row->x);
+			lifetime_rising_to(&of_b, row->x + shift);
+			lifetime_rising_to(&of_ab, row->x + shift);
+		}
 		if (row->z != last_age)
 		{
 			last_age = row->z;
@@ -167,10 +177,24 @@ bg_rows(bool modified, const double *parameters, const LifetimeRow *rows,
 			double		gone = log_a - log(coins) - shape * log_last;
 			double		difference = gone - alive;
 			double		small = exp(-fabs(difference));
-			double		gone_share = difference > 0 ? 1 / (1 + small) : small / (1 + small);
-			double		alive_share = difference > 0 ? small / (1 + small) : 1 / (1 + small);
+			double		likely = 1 / (1 + small);
+			double		gone_share = difference > 0 ? likely : small * likely;
+			double		alive_share = difference > 0 ? small * likely : likely;
 
-			sums->value += weight * (of_r.value + r * log_alpha + of_b.value - of_ab.value + fmax(alive, gone) + log1p(small));
+			sums->value += weight * (of_r.value + r * log_alpha + of_b.value - of_ab.value + fmax(alive, gone));
+			/* ln(1 + small), of many rows at once */
+			if (weight == 1)
+			{
+				product *= 1 + small;
+				if (++factors == MOST_FACTORS)
+				{
+					sums->value += log(product);
+					product = 1;
+					factors = 0;
+				}
+			}
+			else
+				sums->value += weight * log1p(small);
 			g[0] += weight * (of_r.first + log_alpha - alive_share * log_end - gone_share * log_last);
 			g[1] += weight * (r / alpha - shape * (alive_share * inverse_end + gone_share * inverse_last));
 			g[2] += weight * (gone_share / a - of_ab.first);
@@ -195,6 +219,7 @@ bg_rows(bool modified, const double *parameters, const LifetimeRow *rows,
 			}
 		}
 	}
+	sums->value += log(product);
 	return true;
 }
 

@@ -7,12 +7,12 @@
 #
 #   CDP_BENCH_CUSTOMERS   customers (default 1000000)
 #   CDP_BENCH_PARETO      of them for Pareto/NBD, which takes lifetimes long
-#                         (default 50000)
+#                         (default 10000)
 
 set -eu -o pipefail
 
 customers=${CDP_BENCH_CUSTOMERS:-1000000}
-pareto=${CDP_BENCH_PARETO:-50000}
+pareto=${CDP_BENCH_PARETO:-10000}
 venv=build/lifetimes
 work=$(mktemp -d "${CDP_SERVER_FOLDER:-/tmp}/lifetime.XXXXXX")
 
@@ -50,7 +50,7 @@ value()
 
 bg=$(value 'SELECT cdp.bgnbd_fit(frequency, recency, age, cdp.lifetime_options(period => $$7 days$$)) FROM lifetime_bench')
 spend=$(value 'SELECT cdp.gamma_gamma_fit(frequency, monetary) FROM lifetime_bench')
-some="(SELECT * FROM lifetime_bench LIMIT $pareto) AS some"
+some="(SELECT * FROM lifetime_bench LIMIT $pareto) AS part"
 
 "$venv/bin/python" test/bench/lifetime_peer.py measure "$work/customers.csv" "$pareto" 2>/dev/null >"$work/peer"
 peer()
