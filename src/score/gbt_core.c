@@ -18,7 +18,6 @@
 const char *
 gbt_check_tree(GbtTree *tree, int columns)
 {
-
 	if (tree->nodes < 1)
 		return "a tree has no nodes";
 	/* the means serve as the depth of nodes for a while; -1: no parent yet */

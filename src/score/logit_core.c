@@ -109,7 +109,8 @@ logit_sums_flush(LogitSums *sums)
 		return;
 	for (int row = sums->pending; row < LOGIT_BLOCK; row++)
 	{
-		LOGIT_PENDING_WEIGHTS(sums)[row] = 0;
+		LOGIT_PENDING_WEIGHTS(sums)
+		[row] = 0;
 		memset(LOGIT_PENDING(sums) + (size_t) row * terms, 0, sizeof(double) * terms);
 	}
 	add_block(LOGIT_MATRIX(sums), LOGIT_PENDING(sums), LOGIT_PENDING_WEIGHTS(sums), terms);
@@ -126,7 +127,8 @@ pending_row(LogitSums *sums, double weight)
 {
 	if (sums->pending == LOGIT_BLOCK)
 		logit_sums_flush(sums);
-	LOGIT_PENDING_WEIGHTS(sums)[sums->pending] = weight;
+	LOGIT_PENDING_WEIGHTS(sums)
+	[sums->pending] = weight;
 	return LOGIT_PENDING(sums) + (size_t) sums->pending++ * sums->terms;
 }
 
@@ -461,8 +463,7 @@ coordinate_descent(LogitSolver *solver, const double *gradient)
 				continue;
 			solver->step[i] += move;
 			for (int j = 0; j < terms; j++)
-				slope[j] -= move * (j <= i ? solver->curvature[LOGIT_TRIANGLE(i) + j] :
-									solver->curvature[LOGIT_TRIANGLE(j) + i]);
+				slope[j] -= move * (j <= i ? solver->curvature[LOGIT_TRIANGLE(i) + j] : solver->curvature[LOGIT_TRIANGLE(j) + i]);
 			progress = fmax(progress, move * move * (diagonal + ridge));
 		}
 		if (progress <= solver->tolerance * 1e-4)
@@ -489,8 +490,7 @@ newton_step(LogitSolver *solver, const double *gradient)
 			double		sum = 0;
 
 			for (int j = 0; j < terms; j++)
-				sum += solver->step[j] * (j <= i ? solver->curvature[LOGIT_TRIANGLE(i) + j] :
-										  solver->curvature[LOGIT_TRIANGLE(j) + i]);
+				sum += solver->step[j] * (j <= i ? solver->curvature[LOGIT_TRIANGLE(i) + j] : solver->curvature[LOGIT_TRIANGLE(j) + i]);
 			solver->decrement += solver->step[i] * sum;
 		}
 	}
@@ -566,7 +566,8 @@ logit_solver_start(LogitSolver *solver, LogitSums *moments)
 		{
 			double		mean_i = matrix[LOGIT_TRIANGLE(i)] / weight;
 			double		mean_j = matrix[LOGIT_TRIANGLE(j)] / weight;
-			double		covariance = i == 0 ? 1 : j == 0 ? 0 : matrix[LOGIT_TRIANGLE(i) + j] / weight - mean_i * mean_j;
+			double		covariance = i == 0 ? 1 : j == 0 ? 0
+													: matrix[LOGIT_TRIANGLE(i) + j] / weight - mean_i * mean_j;
 
 			curvature[LOGIT_TRIANGLE(i) + j] = covariance;
 		}
@@ -600,19 +601,20 @@ logit_solver_start(LogitSolver *solver, LogitSums *moments)
 	}
 	for (int i = 0; i < terms; i++)
 	{
-		double		offset_i = solver->indicator[i] ? solver->mean[i] : i == 0 ? 1 : 0;
+		double		offset_i = solver->indicator[i] ? solver->mean[i] : i == 0 ? 1
+																		  : 0;
 
 		for (int j = 0; j <= i; j++)
 		{
-			double		offset_j = solver->indicator[j] ? solver->mean[j] : j == 0 ? 1 : 0;
+			double		offset_j = solver->indicator[j] ? solver->mean[j] : j == 0 ? 1
+																			  : 0;
 			double		covariance = j == 0 ? 0 : curvature[LOGIT_TRIANGLE(i) + j];
 
 			curvature[LOGIT_TRIANGLE(i) + j] = weight * spread * (covariance + offset_i * offset_j) /
 				(solver->scale[i] * solver->scale[j]);
 		}
 		/* sum w (y - mean) (x - mean), which is the gradient for indicators too */
-		solver->work[terms + i] = i == 0 ? 0 :
-			(LOGIT_VECTOR(moments)[i] - mean_label * matrix[LOGIT_TRIANGLE(i)]) / solver->scale[i];
+		solver->work[terms + i] = i == 0 ? 0 : (LOGIT_VECTOR(moments)[i] - mean_label * matrix[LOGIT_TRIANGLE(i)]) / solver->scale[i];
 	}
 	{
 		/* newton_step uses the work area itself */
@@ -722,7 +724,8 @@ logit_solver_finish(LogitSolver *solver)
 			if (i > 0)
 				column[j] = j == i;
 			else
-				column[j] = j == 0 ? 1 : solver->aliased[j] || solver->indicator[j] ? 0 : -solver->mean[j] / solver->scale[j];
+				column[j] = j == 0 ? 1 : solver->aliased[j] || solver->indicator[j] ? 0
+																					: -solver->mean[j] / solver->scale[j];
 		memcpy(solver->work + terms, column, sizeof(double) * terms);
 		logit_solve(solver->factor, terms, column);
 		for (int j = 0; j < terms; j++)

@@ -60,8 +60,7 @@ logit_levels_with_nulls(const LogitModel *model, ArrayType *array, int *levels)
 
 		if (feature->kind != LOGIT_CATEGORY)
 			continue;
-		levels[feature->input] = nulls[feature->input] ? LOGIT_NULL_LEVEL :
-			logit_level(feature, VARDATA_ANY(elements[feature->input]), VARSIZE_ANY_EXHDR(elements[feature->input]));
+		levels[feature->input] = nulls[feature->input] ? LOGIT_NULL_LEVEL : logit_level(feature, VARDATA_ANY(elements[feature->input]), VARSIZE_ANY_EXHDR(elements[feature->input]));
 	}
 }
 

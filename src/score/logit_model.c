@@ -111,7 +111,8 @@ logit_model_write(const LogitModel *model)
 		{
 			appendStringInfoString(&text, i > 0 ? ",{" : "{");
 			document_write_string(&text, "term", logit_term_name(model, i));
-			document_write_number(&text, "coefficient", i == 0 ? intercept : model->aliased[i] ? NAN : model->coefficients[i]);
+			document_write_number(&text, "coefficient", i == 0 ? intercept : model->aliased[i] ? NAN
+																							   : model->coefficients[i]);
 			document_write_number(&text, "standard_error", model->standard_errors[i]);
 			if (i > 0)
 			{

@@ -259,9 +259,7 @@ logit_fit_start(LogitFit *fit, LogitSums *moments)
 	if (outcome == LOGIT_STOPPED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 moments->rows == 0 ? errmsg("no rows to fit a logistic model to") :
-				 errmsg("a logistic model cannot be fitted: all labels are %s",
-						moments->positive > 0 ? "1" : "0"),
+				 moments->rows == 0 ? errmsg("no rows to fit a logistic model to") : errmsg("a logistic model cannot be fitted: all labels are %s", moments->positive > 0 ? "1" : "0"),
 				 errdetail(INT64_FORMAT " rows, " INT64_FORMAT " more left out because of a NULL.",
 						   moments->rows, moments->skipped)));
 	if (fit->options.balanced)

@@ -93,7 +93,7 @@ invalid_metrics(void)
 Metrics *
 metrics_get(Datum datum)
 {
-	Metrics    *metrics = (Metrics *) PG_DETOAST_DATUM(datum);
+	Metrics	   *metrics = (Metrics *) PG_DETOAST_DATUM(datum);
 
 	if (VARSIZE(metrics) < metrics_size(0) || metrics->version != METRICS_VERSION || metrics->count < 0 ||
 		metrics->count > (int64) (MaxAllocSize / sizeof(ScoreGroup)) || VARSIZE(metrics) != metrics_size(metrics->count))
@@ -133,7 +133,7 @@ is_weight(double value)
 static Metrics *
 metrics_from_wire(StringInfo buffer)
 {
-	Metrics    *metrics;
+	Metrics	   *metrics;
 	int			flags;
 	int64		rows;
 	double		log_loss;
@@ -345,7 +345,7 @@ cdp_metrics_transition(PG_FUNCTION_ARGS)
 	state->rows++;
 	if (weight == 1)
 	{
-		KeyList    *list = &state->labelled[label];
+		KeyList	   *list = &state->labelled[label];
 
 		if (list->count == list->room)
 			key_list_reserve(state, list, 1);
@@ -489,7 +489,7 @@ Datum
 cdp_metrics_merge_transition(PG_FUNCTION_ARGS)
 {
 	MetricsState *state;
-	Metrics    *metrics;
+	Metrics	   *metrics;
 
 	if (PG_ARGISNULL(1))
 	{
@@ -555,7 +555,7 @@ cdp_metrics_combine(PG_FUNCTION_ARGS)
 	for (int label = 0; label < 2; label++)
 		if (other->labelled[label].count > 0)
 		{
-			KeyList    *list = &state->labelled[label];
+			KeyList	   *list = &state->labelled[label];
 
 			key_list_reserve(state, list, other->labelled[label].count);
 			memcpy(list->keys + list->count, other->labelled[label].keys, sizeof(uint64_t) * other->labelled[label].count);
@@ -636,7 +636,7 @@ cdp_metrics_final(PG_FUNCTION_ARGS)
 	ScoreReader reader;
 	ScoreGroup *bins = palloc(sizeof(ScoreGroup) * BINNED_COUNT);
 	ScoreGroup	group;
-	Metrics    *metrics;
+	Metrics	   *metrics;
 	Size		count = 0;
 
 	if (PG_ARGISNULL(0))
@@ -697,7 +697,9 @@ mean_loss(ScoreReader *reader, bool want_brier, bool binned, double binned_sum)
 		refuse_scores();
 	if (!(negative + positive > 0))
 		return NAN;
-	return (binned ? binned_sum : want_brier ? brier : log_loss) / (negative + positive);
+	return (binned ? binned_sum : want_brier ? brier
+											 : log_loss) /
+		(negative + positive);
 }
 
 static double
@@ -807,7 +809,7 @@ cdp_normalized_gini(PG_FUNCTION_ARGS)
 static Datum
 loss_of_metrics(FunctionCallInfo fcinfo, bool want_brier)
 {
-	Metrics    *metrics = metrics_get(PG_GETARG_DATUM(0));
+	Metrics	   *metrics = metrics_get(PG_GETARG_DATUM(0));
 	ScoreReader reader = metrics_reader(metrics);
 	double		result = mean_loss(&reader, want_brier, metrics->binned, want_brier ? metrics->brier : metrics->log_loss);
 
@@ -979,7 +981,7 @@ cdp_calibration_error(PG_FUNCTION_ARGS)
 Datum
 cdp_metrics_summary(PG_FUNCTION_ARGS)
 {
-	Metrics    *metrics = metrics_get(PG_GETARG_DATUM(0));
+	Metrics	   *metrics = metrics_get(PG_GETARG_DATUM(0));
 	TupleDesc	descriptor;
 	Datum		values[5];
 	bool		nulls[5] = {false};

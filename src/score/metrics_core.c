@@ -147,7 +147,8 @@ binned_place(double probability)
 	double		odds = log(probability) - log1p(-probability);
 	double		place = floor((odds + BINNED_RANGE) * (BINNED_COUNT / (2 * BINNED_RANGE)));
 
-	return place < 0 ? 0 : place >= BINNED_COUNT ? BINNED_COUNT - 1 : (int) place;
+	return place < 0 ? 0 : place >= BINNED_COUNT ? BINNED_COUNT - 1
+												 : (int) place;
 }
 
 /*
