@@ -178,6 +178,9 @@ BEGIN
             ('option', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
             ('namespace', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
             ('blocked_identifier', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
+            ('source', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
+            ('source_column', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
+            ('trait', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
             ('source', 'check_source_owner', 'BEFORE INSERT OR UPDATE', 'ROW')
         ) AS v(relation, name, events, level)
         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t

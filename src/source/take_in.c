@@ -14,27 +14,22 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "cdp.h"
 #include "identity/stitch.h"
-#include "source/owner.h"
+#include "source/source_texts.h"
 #include "source/take_in.h"
 
 /* Columns of the query by position; the identifiers follow. */
@@ -45,16 +40,6 @@
 /* Columns of the rows kept aside before the payload: record and row. */
 #define ASIDE_FIXED			2
 #define RESULT_COLUMNS		14
-
-typedef struct SourceTexts
-{
-	char	   *query;
-	int			identifier_columns;
-	bool		is_event;
-	SourceOwner owner;
-	char	   *write;			/* NULL: none */
-	char	   *missing;		/* NULL: none */
-} SourceTexts;
 
 typedef struct TakeIn
 {
@@ -78,48 +63,6 @@ typedef struct WantedKey
 } WantedKey;
 
 PG_FUNCTION_INFO_V1(cdp_take_in);
-
-static char *
-text_column(HeapTuple row, TupleDesc descriptor, int column, MemoryContext context)
-{
-	char	   *value = SPI_getvalue(row, descriptor, column);
-
-	return value == NULL ? NULL : MemoryContextStrdup(context, value);
-}
-
-/* The texts of the source, from its stored definition. */
-static void
-read_texts(TakeIn *take, const char *selection, Datum since, bool since_is_null)
-{
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID};
-	Datum		arguments[] = {CStringGetTextDatum(take->stitch.source), CStringGetTextDatum(selection), since};
-	char		nulls[] = {' ', ' ', since_is_null ? 'n' : ' ', '\0'};
-	SourceTexts *texts = &take->texts;
-	HeapTuple	row;
-	TupleDesc	descriptor;
-	bool		is_null;
-	char	   *owner;
-
-	SPI_connect();
-	if (SPI_execute_with_args("SELECT q.query, q.identifier_columns, q.is_event, q.owner, q.time_zone, q.search_path, q.write, q.missing"
-							  " FROM cdp.source_query($1, $2, $3) AS q",
-							  3, types, arguments, nulls, true, 1) != SPI_OK_SELECT ||
-		SPI_processed != 1)
-		elog(ERROR, "could not read the definition of source \"%s\"", take->stitch.source);
-	row = SPI_tuptable->vals[0];
-	descriptor = SPI_tuptable->tupdesc;
-	texts->query = text_column(row, descriptor, 1, take->context);
-	texts->identifier_columns = DatumGetInt32(SPI_getbinval(row, descriptor, 2, &is_null));
-	texts->is_event = DatumGetBool(SPI_getbinval(row, descriptor, 3, &is_null));
-	owner = text_column(row, descriptor, 4, take->context);
-	texts->owner.time_zone = text_column(row, descriptor, 5, take->context);
-	texts->owner.search_path = text_column(row, descriptor, 6, take->context);
-	texts->write = text_column(row, descriptor, 7, take->context);
-	texts->missing = text_column(row, descriptor, 8, take->context);
-	SPI_finish();
-
-	source_owner_find(&texts->owner, take->stitch.source, owner);
-}
 
 static void
 set_option(const char *name, const char *value)
@@ -612,7 +555,7 @@ cdp_take_in(PG_FUNCTION_ARGS)
 	take->context = CurrentMemoryContext;
 	take->stitch.source = intake_check_source(PG_GETARG_TEXT_PP(0));
 	take->stitch.cause = psprintf("refresh %s", take->stitch.source);
-	read_texts(take, selection, PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3), PG_ARGISNULL(3));
+	source_texts_read(&take->texts, take->stitch.source, selection, PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	take->stitch.is_event = take->texts.is_event;
 	take->stitch.is_realtime = by_key && count_elements(PG_GETARG_ARRAYTYPE_P(2)) <= TAKE_IN_REALTIME_KEYS;
 	take->stitch.keep_row = keep_row;
