@@ -54,6 +54,30 @@ $start$;
 COMMENT ON FUNCTION cdp.start_refresh(text[], boolean, boolean, text) IS
 'Part of cdp.refresh: checks its arguments and finds the sources.';
 
+CREATE FUNCTION cdp.analyze_storage(rows_new numeric, relations text[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $analyze$
+DECLARE
+    name text;
+BEGIN
+    -- After a load that made the tables what they are, their statistics are of something else.  Autovacuum
+    -- comes too late for what follows at once, and only owners may do it in its place.
+    IF rows_new < 10000 OR rows_new IS NULL OR NOT pg_catalog.pg_has_role(
+        (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'cdp_data'), 'USAGE') THEN
+        RETURN;
+    END IF;
+    FOR name IN
+        SELECT c.relname FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = 'cdp_data'::regnamespace AND c.relname = ANY (relations) AND rows_new > c.reltuples * 0.2 ORDER BY c.relname
+    LOOP
+        EXECUTE pg_catalog.format('ANALYZE cdp_data.%I', name);
+    END LOOP;
+END
+$analyze$;
+COMMENT ON FUNCTION cdp.analyze_storage(numeric, text[]) IS
+'Part of cdp.refresh: analyzes those tables of the storage that just grew by more than a fifth and by 10,000 rows.';
+
 CREATE FUNCTION cdp.refresh_step(refresh_id bigint, is_atomic boolean, step text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -68,7 +92,11 @@ BEGIN
             RAISE NOTICE USING MESSAGE = pg_catalog.format('identities: %s queued identifiers evaluated again in %s', done, cdp.elapsed(started));
         END IF;
     ELSE
+        PERFORM cdp.analyze_storage(
+            (SELECT pg_catalog.sum(l.records_new) FROM cdp_data.refresh_log AS l WHERE l.refresh_id = refresh_step.refresh_id),
+            ARRAY['identifier', 'profile', 'record', 'link', 'event', 'contribution']);
         done := cdp.materialize_profiles(NULL);
+        PERFORM cdp.analyze_storage(done, ARRAY['profile_row', 'profile_value']);
         RAISE NOTICE USING MESSAGE = pg_catalog.format('profiles: %s derived in %s', done, cdp.elapsed(started));
     END IF;
     INSERT INTO cdp_data.refresh_log (refresh_id, step, started_at, finished_at, status, rows_read)

@@ -196,6 +196,8 @@ BEGIN
         CONSTRAINT contribution_key UNIQUE (source, record_key)
     );
     CREATE INDEX contribution_hub ON cdp_data.contribution (hub);
+    -- Nothing is ever looked up by these values.
+    ALTER TABLE cdp_data.contribution ALTER COLUMN traits SET STATISTICS 0;
     COMMENT ON TABLE cdp_data.contribution IS 'the traits that each record gives to its person; the person is the profile of the hub';
     COMMENT ON COLUMN cdp_data.contribution.hub IS 'strongest usable identifier of the record: cdp_data.identifier.id';
     COMMENT ON COLUMN cdp_data.contribution.observed_at IS 'time of this version of the record';
@@ -212,6 +214,7 @@ BEGIN
         CONSTRAINT contribution_history_key UNIQUE (source, record_key, observed_at)
     );
     CREATE INDEX contribution_history_hub ON cdp_data.contribution_history (hub);
+    ALTER TABLE cdp_data.contribution_history ALTER COLUMN traits SET STATISTICS 0;
     COMMENT ON TABLE cdp_data.contribution_history IS 'versions of the traits that are declared with history, for reading as of a time';
     COMMENT ON COLUMN cdp_data.contribution_history.hub IS 'hub of the record at that version';
     COMMENT ON COLUMN cdp_data.contribution_history.source IS 'source';

@@ -219,6 +219,9 @@ write_incoming(TakeIn *take, Tuplestorestate *incoming)
 	int			guc_level = NewGUCNestLevel();
 
 	set_option("search_path", "pg_catalog, pg_temp");
+	/* Rows are looked up by key, also in a table that was empty a moment ago. */
+	set_option("enable_seqscan", "off");
+	set_option("jit", "off");
 	if (tuplestore_tuple_count(incoming) > 0)
 		take->written += run_over(take, take->texts.write, "incoming", take->incoming_descriptor, incoming, false);
 	tuplestore_end(incoming);
@@ -391,9 +394,6 @@ take_results(TakeIn *take)
 	uint64		count;
 
 	set_option("search_path", "pg_catalog, pg_temp");
-	/* Rows are looked up by key, also in a table that was empty a moment ago. */
-	set_option("enable_seqscan", "off");
-	set_option("jit", "off");
 	SPI_connect();
 	(void) run_over(take, psprintf("DELETE FROM cdp_data.rejected_record AS r USING given AS g"
 								   " WHERE r.source = %s AND r.record_key = g.record_key",
