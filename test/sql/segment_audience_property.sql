@@ -35,17 +35,17 @@ SELECT shape, cardinality(a) = (SELECT count(*) FROM member_of AS m WHERE m.shap
 FROM made ORDER BY shape;
 
 -- The operators on all pairs.
-WITH answer AS (
+WITH answer AS MATERIALIZED (
 	SELECT x.shape AS left_shape, y.shape AS right_shape, x.a & y.a AS both, x.a | y.a AS either, x.a - y.a AS less, x.a # y.a AS one,
 	       x.a @> y.a AS contains, x.a <@ y.a AS contained, x.a && y.a AS overlaps, x.a = y.a AS equal
-	FROM made AS x, made AS y
-), expected AS (
+	FROM made AS x JOIN made AS y ON x.shape <= y.shape
+), expected AS MATERIALIZED (
 	SELECT x.shape AS left_shape, y.shape AS right_shape,
 	       (SELECT audience_agg(id) FROM (SELECT id FROM member_of WHERE shape = x.shape INTERSECT SELECT id FROM member_of WHERE shape = y.shape) AS s) AS both,
 	       (SELECT audience_agg(id) FROM (SELECT id FROM member_of WHERE shape = x.shape UNION SELECT id FROM member_of WHERE shape = y.shape) AS s) AS either,
 	       (SELECT audience_agg(id) FROM (SELECT id FROM member_of WHERE shape = x.shape EXCEPT SELECT id FROM member_of WHERE shape = y.shape) AS s) AS less,
 	       (SELECT audience_agg(id) FROM (SELECT id FROM member_of WHERE shape = y.shape EXCEPT SELECT id FROM member_of WHERE shape = x.shape) AS s) AS more
-	FROM made AS x, made AS y
+	FROM made AS x JOIN made AS y ON x.shape <= y.shape
 )
 SELECT count(*) AS pairs,
        count(*) FILTER (WHERE a.both = e.both) AS both, count(*) FILTER (WHERE a.either = e.either) AS either,

@@ -13,6 +13,7 @@ SELECT row_number() OVER () AS row_number, person,
        CASE WHEN random() < 0.03 THEN NULL ELSE timestamptz '2026-01-01' + floor(random() * span) * interval '10 minutes' END AS at,
        CASE WHEN random() < 0.03 THEN NULL ELSE round((random() * 20 - 5)::numeric, 1) END AS amount
 FROM generate_series(1, 400) AS person, LATERAL (SELECT CASE person % 3 WHEN 0 THEN 6 WHEN 1 THEN 40 ELSE 2000 END AS span) AS s, generate_series(1, 1 + person % 14);
+CREATE INDEX ON event (person);
 ALTER TABLE event SET (parallel_workers = 2);
 ANALYZE event;
 
