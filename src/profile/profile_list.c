@@ -129,7 +129,8 @@ winner_reason(const SurvivorshipRule *rule, const SurvivorshipEntry *entries, ui
 		case SURVIVORSHIP_MAX:
 			return pstrdup("greatest value");
 		case SURVIVORSHIP_LONGEST:
-			return psprintf("longest value, of %lld characters", (long long) Max(winner->key, 0));
+			return psprintf("longest value, of %lld character%s", (long long) Max(winner->key, 0),
+							winner->key == 1 ? "" : "s");
 	}
 	return NULL;
 }
@@ -169,7 +170,8 @@ loser_reason(ProfileHost *host, const SurvivorshipRule *rule, const Survivorship
 		case SURVIVORSHIP_MOST_FREQUENT:
 			if (other->key == 0)
 				return pstrdup("no value");
-			return psprintf("less frequent, in %lld records", (long long) other->key);
+			return psprintf("less frequent, in %lld record%s", (long long) other->key,
+							other->key == 1 ? "" : "s");
 		case SURVIVORSHIP_MIN:
 			return pstrdup(other->candidate.value.type == PROFILE_NULL ? "no value" : "greater");
 		case SURVIVORSHIP_MAX:
@@ -177,7 +179,8 @@ loser_reason(ProfileHost *host, const SurvivorshipRule *rule, const Survivorship
 		case SURVIVORSHIP_LONGEST:
 			if (other->key < 0)
 				return pstrdup("no value");
-			return psprintf("shorter, of %lld characters", (long long) other->key);
+			return psprintf("shorter, of %lld character%s", (long long) other->key,
+							other->key == 1 ? "" : "s");
 	}
 	return NULL;
 }
