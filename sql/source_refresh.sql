@@ -149,7 +149,7 @@ BEGIN ATOMIC
     CROSS JOIN LATERAL (SELECT t.relid::oid AS relid FROM pg_catalog.pg_partition_tree(given.oid::regclass) AS t WHERE t.isleaf
                         UNION SELECT given.oid) AS r
     JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) r.relid
-    WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'm']::"char"[]);
+    WHERE c.relkind OPERATOR(pg_catalog.=) 'r' OR c.relkind OPERATOR(pg_catalog.=) 'm';
 END;
 COMMENT ON FUNCTION cdp.relation_files(text) IS
 'Part of cdp.refresh: the tables behind a relation and their files, which change when a table is replaced or truncated; NULL for views and foreign tables.';
