@@ -590,6 +590,7 @@ profile_builder_finish(ProfileBuilder *builder)
 	const ProfileCandidate *candidates;
 	uint64_t	size = PACKED_FIXED_SIZE;
 	uint64_t	counts = PACKED_COUNTS;
+	uint64_t	names = 0;
 	uint32_t	traits = 0;
 
 	if (!sort_origins(builder) || !sort_candidates(builder))
@@ -615,6 +616,7 @@ profile_builder_finish(ProfileBuilder *builder)
 			}
 			else
 				size += name_size(&candidates[i - 1], &candidates[i]);
+			names += candidates[i].trait_length;
 			traits++;
 		}
 		size += candidate_size(builder, &candidates[i], is_first);
@@ -635,7 +637,8 @@ profile_builder_finish(ProfileBuilder *builder)
 		size += counts * 2;
 	else
 		size += counts * 4;
-	if (size > PROFILE_MAX_SIZE)
+	/* Names are put together again when they are read, which takes memory. */
+	if (size > PROFILE_MAX_SIZE || names > PROFILE_MAX_SIZE)
 		return too_large(builder);
 	builder->trait_count = traits;
 	builder->size = (size_t) size;

@@ -176,6 +176,7 @@ typedef struct ProfileBlock
 	ProfileValue last_value;	/* of the candidate before */
 	char	   *room;			/* for names that are put together */
 	size_t		room_left;
+	size_t		made;			/* bytes of such names so far */
 } ProfileBlock;
 
 typedef struct ProfileBuilder

@@ -261,6 +261,10 @@ make_name(ProfileHost *host, ProfileBlock *block, uint32_t shared, const char *s
 	size_t		length = (size_t) shared + suffix_length;
 	char	   *name;
 
+	/* Few bytes can stand for very many; the writer sees to it that they do not. */
+	block->made += length;
+	if (block->made > PROFILE_MAX_SIZE)
+		return corrupt(host, "the names of its traits are too long");
 	if (block->room == NULL || block->room_left < length)
 	{
 		size_t		room = length > 256 ? length * 2 : 1024;
