@@ -59,9 +59,13 @@ typedef struct FitState
 	uint32		capacity;
 	uint32	   *slots;			/* a power of 2 of them; NULL after sorting */
 	uint32		slot_mask;
+	bool		plain;			/* there are no options */
 	uint32		waiting;
 	LifetimeRow queue[QUEUE_LENGTH];	/* rows that are yet to be looked up */
+	uint32		hash[QUEUE_LENGTH];
 } FitState;
+
+static const FitOptions no_options = {0};
 
 static inline uint32
 row_hash(const LifetimeRow *row)
@@ -126,13 +130,13 @@ create_state(MemoryContext context)
 }
 
 static void
-add_row(FitState *state, const LifetimeRow *row)
+add_row(FitState *state, const LifetimeRow *row, uint32 hash)
 {
 	uint32		slot;
 
 	if ((uint64) (state->count + 1) * 5 > (uint64) (state->slot_mask + 1) * 4)
 		build_slots(state);
-	slot = row_hash(row) & state->slot_mask;
+	slot = hash & state->slot_mask;
 	for (; state->slots[slot] != NO_ROW; slot = (slot + 1) & state->slot_mask)
 	{
 		LifetimeRow *known = &state->rows[state->slots[slot]];
@@ -174,28 +178,29 @@ flush_queue(FitState *state)
 		build_slots(state);
 	state->waiting = 0;
 	for (uint32 i = 0; i < count; i++)
-		__builtin_prefetch(&state->slots[row_hash(&state->queue[i]) & state->slot_mask]);
+		__builtin_prefetch(&state->slots[state->hash[i] & state->slot_mask]);
 	for (uint32 i = 0; i < count; i++)
 	{
-		uint32		known = state->slots[row_hash(&state->queue[i]) & state->slot_mask];
+		uint32		known = state->slots[state->hash[i] & state->slot_mask];
 
 		if (known != NO_ROW)
 			__builtin_prefetch(&state->rows[known]);
 	}
 	for (uint32 i = 0; i < count; i++)
-		add_row(state, &state->queue[i]);
+		add_row(state, &state->queue[i], state->hash[i]);
 }
 
 static inline void
 queue_row(FitState *state, const LifetimeRow *added)
 {
-	LifetimeRow *row = &state->queue[state->waiting++];
+	LifetimeRow *row = &state->queue[state->waiting];
 
 	/* there is one zero */
 	row->x = added->x + 0.0;
 	row->y = added->y + 0.0;
 	row->z = added->z + 0.0;
 	row->weight = added->weight;
+	state->hash[state->waiting++] = row_hash(row);
 	if (state->waiting == QUEUE_LENGTH)
 		flush_queue(state);
 }
@@ -280,6 +285,7 @@ transition(FunctionCallInfo fcinfo, int options_argument, LifetimeRow *row, doub
 	MemoryContext context;
 	FitState   *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
 	FitOptions	options;
+	bool		plain;
 
 	if (!AggCheckCallContext(fcinfo, &context))
 		elog(ERROR, "aggregate function called in non-aggregate context");
@@ -289,7 +295,11 @@ transition(FunctionCallInfo fcinfo, int options_argument, LifetimeRow *row, doub
 			PG_RETURN_NULL();
 		PG_RETURN_POINTER(state);
 	}
-	row->weight = read_options(fcinfo, options_argument, &options);
+	plain = period_days == 0 && (options_argument >= PG_NARGS() || PG_ARGISNULL(options_argument));
+	if (plain)
+		row->weight = 1;
+	else
+		row->weight = read_options(fcinfo, options_argument, &options);
 	if (period_days > 0)
 	{
 		if (options.period_days > 0 && options.period_days != period_days)
@@ -305,10 +315,12 @@ transition(FunctionCallInfo fcinfo, int options_argument, LifetimeRow *row, doub
 	if (state == NULL)
 	{
 		state = create_state(context);
-		state->options = options;
+		state->plain = plain;
+		if (!plain)
+			state->options = options;
 	}
-	else
-		require_same_options(&state->options, &options);
+	else if (!plain || !state->plain)
+		require_same_options(&state->options, plain ? &no_options : &options);
 	if (row->weight > 0)
 		queue_row(state, row);
 	PG_RETURN_POINTER(state);

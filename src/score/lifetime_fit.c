@@ -22,6 +22,7 @@
 #define WALL			11.5
 #define WALL_HARDNESS	4.0
 #define NEWTON_STEPS	25
+#define LAST_STEP		1e-7	/* Newton's error after it is the square of that */
 #define PART			16384	/* rows with which a large fit begins */
 
 typedef struct Problem
@@ -348,8 +349,14 @@ lifetime_fit(LifetimeFamily family, const LifetimeRow *rows, size_t count,
 		if (!definite || settled)
 			break;
 		solve(factor, dimension, gradient, direction);
-		if (largest(direction, dimension) < 1e-9)
+		if (largest(direction, dimension) < LAST_STEP)
 		{
+			/* of the last step it is known where it leads */
+			for (int i = 0; i < dimension; i++)
+			{
+				theta[i] += direction[i];
+				value += 0.5 * gradient[i] * direction[i];
+			}
 			settled = true;
 			break;
 		}
