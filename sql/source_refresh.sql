@@ -78,7 +78,7 @@ $analyze$;
 COMMENT ON FUNCTION cdp.analyze_storage(numeric, text[]) IS
 'Part of cdp.refresh: analyzes those tables of the storage that just grew by more than a fifth and by 10,000 rows.';
 
-CREATE FUNCTION cdp.refresh_step(refresh_id bigint, is_atomic boolean, step text) RETURNS void
+CREATE FUNCTION cdp.refresh_step(refresh_id bigint, is_atomic boolean, attempt integer, step text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $step$
@@ -86,32 +86,41 @@ DECLARE
     started CONSTANT timestamptz := pg_catalog.clock_timestamp();
     done bigint;
 BEGIN
-    IF step = 'identities' THEN
-        done := cdp.refresh_identities();
-        IF done > 0 THEN
-            RAISE NOTICE USING MESSAGE = pg_catalog.format('identities: %s queued identifiers evaluated again in %s', done, cdp.elapsed(started));
+    BEGIN
+        IF step = 'identities' THEN
+            done := cdp.refresh_identities();
+            IF done > 0 THEN
+                RAISE NOTICE USING MESSAGE = pg_catalog.format('identities: %s queued identifiers evaluated again in %s', done, cdp.elapsed(started));
+            END IF;
+        ELSE
+            PERFORM cdp.analyze_storage(
+                (SELECT pg_catalog.sum(l.records_new) FROM cdp_data.refresh_log AS l WHERE l.refresh_id = refresh_step.refresh_id),
+                ARRAY['identifier', 'profile', 'record', 'link', 'event', 'contribution']);
+            done := cdp.materialize_profiles(NULL);
+            PERFORM cdp.analyze_storage(done, ARRAY['profile_row', 'profile_value']);
+            RAISE NOTICE USING MESSAGE = pg_catalog.format('profiles: %s derived in %s', done, cdp.elapsed(started));
         END IF;
-    ELSE
-        PERFORM cdp.analyze_storage(
-            (SELECT pg_catalog.sum(l.records_new) FROM cdp_data.refresh_log AS l WHERE l.refresh_id = refresh_step.refresh_id),
-            ARRAY['identifier', 'profile', 'record', 'link', 'event', 'contribution']);
-        done := cdp.materialize_profiles(NULL);
-        PERFORM cdp.analyze_storage(done, ARRAY['profile_row', 'profile_value']);
-        RAISE NOTICE USING MESSAGE = pg_catalog.format('profiles: %s derived in %s', done, cdp.elapsed(started));
-    END IF;
+    EXCEPTION WHEN transaction_rollback THEN
+        -- A deadlock with other writers: the transaction ends, and the step begins anew.
+        IF is_atomic OR attempt >= 5 THEN
+            RAISE;
+        END IF;
+        RETURN true;
+    END;
     INSERT INTO cdp_data.refresh_log (refresh_id, step, started_at, finished_at, status, rows_read)
-    VALUES ($1, $3, started, pg_catalog.clock_timestamp(), 'ok', done);
+    VALUES ($1, $4, started, pg_catalog.clock_timestamp(), 'ok', done);
+    RETURN false;
 END
 $step$;
-COMMENT ON FUNCTION cdp.refresh_step(bigint, boolean, text) IS
-'Part of cdp.refresh: a step that is not about one source, identities or profiles.';
+COMMENT ON FUNCTION cdp.refresh_step(bigint, boolean, integer, text) IS
+'Part of cdp.refresh: a step that is not about one source, identities or profiles.  True: a deadlock ended it, to be tried again.';
 
 CREATE FUNCTION cdp.elapsed(since timestamptz) RETURNS text
     LANGUAGE sql VOLATILE PARALLEL SAFE
     RETURN pg_catalog.round((EXTRACT(epoch FROM (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) since)))::numeric, 1)::text OPERATOR(pg_catalog.||) ' s';
 COMMENT ON FUNCTION cdp.elapsed(timestamptz) IS 'The time since then, for progress lines.';
 
-CREATE FUNCTION cdp.finish_refresh(refresh_id bigint, is_atomic boolean) RETURNS void
+CREATE FUNCTION cdp.finish_refresh(refresh_id bigint, is_atomic boolean, attempt integer) RETURNS boolean
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $finish$
@@ -131,9 +140,10 @@ BEGIN
             HINT = CASE WHEN is_atomic THEN 'The transaction is rolled back; with on_error => ''report'' the other sources are kept.  '
                         ELSE 'Everything else is done and committed.  ' END || 'The view cdp.sources says what to do.';
     END IF;
+    RETURN false;
 END
 $finish$;
-COMMENT ON FUNCTION cdp.finish_refresh(bigint, boolean) IS
+COMMENT ON FUNCTION cdp.finish_refresh(bigint, boolean, integer) IS
 'Part of cdp.refresh: raises an error that names the sources that failed.';
 
 -- ---------- one source ----------
@@ -405,7 +415,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION cdp.add_counts(bigint[], bigint[]) IS 'Adds two lists of counts place by place.';
 
-CREATE FUNCTION cdp.refresh_source(refresh_id bigint, is_atomic boolean, source text, full_compare boolean, allow_deletes boolean) RETURNS void
+CREATE FUNCTION cdp.refresh_source(refresh_id bigint, is_atomic boolean, attempt integer, source text, full_compare boolean, allow_deletes boolean) RETURNS boolean
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $refresh$
@@ -419,8 +429,8 @@ BEGIN
     PERFORM cdp.lock_source(source);
     IF NOT EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = refresh_source.source) THEN
         INSERT INTO cdp_data.refresh_log (refresh_id, step, source, started_at, finished_at, status, message)
-        VALUES ($1, 'source', $3, started, pg_catalog.clock_timestamp(), 'skipped', 'dropped meanwhile');
-        RETURN;
+        VALUES ($1, 'source', $4, started, pg_catalog.clock_timestamp(), 'skipped', 'dropped meanwhile');
+        RETURN false;
     END IF;
     BEGIN
         pulled := cdp.pull_source(source, full_compare, allow_deletes);
@@ -430,7 +440,7 @@ BEGIN
         WHERE t.name = refresh_source.source;
         INSERT INTO cdp_data.refresh_log (refresh_id, step, source, mode, started_at, finished_at, status,
                                           rows_read, records_new, records_changed, records_unchanged, retracted, rejected)
-        VALUES ($1, 'source', $3, pulled.mode, started, pg_catalog.clock_timestamp(), 'ok',
+        VALUES ($1, 'source', $4, pulled.mode, started, pg_catalog.clock_timestamp(), 'ok',
                 pulled.counts[1], pulled.counts[2], pulled.counts[3], pulled.counts[4], pulled.counts[5], pulled.counts[6]);
         RAISE NOTICE USING MESSAGE = pg_catalog.format('source "%s": %s rows read, %s new, %s changed, %s gone, %s rejected in %s',
             source, pulled.counts[1], pulled.counts[2], pulled.counts[3], pulled.counts[5], pulled.counts[6], cdp.elapsed(started));
@@ -439,6 +449,8 @@ BEGIN
         -- These are for the caller to repeat, who has the whole transaction in hand.
         IF is_atomic AND state LIKE '40%' THEN
             RAISE;
+        ELSIF state LIKE '40%' AND attempt < 5 THEN
+            RETURN true;
         END IF;
         -- Messages about values quote them.
         IF state LIKE '22%' AND hint = '' OR state LIKE '23%' THEN
@@ -458,13 +470,14 @@ BEGIN
             needs_full = t.needs_full OR state = '55000'
         WHERE t.name = refresh_source.source;
         INSERT INTO cdp_data.refresh_log (refresh_id, step, source, started_at, finished_at, status, sqlstate, message)
-        VALUES ($1, 'source', $3, started, pg_catalog.clock_timestamp(), 'failed', state, message);
+        VALUES ($1, 'source', $4, started, pg_catalog.clock_timestamp(), 'failed', state, message);
         RAISE WARNING USING MESSAGE = pg_catalog.format('source "%s" is stopped: %s', source, message), HINT = hint;
     END;
+    RETURN false;
 END
 $refresh$;
-COMMENT ON FUNCTION cdp.refresh_source(bigint, boolean, text, boolean, boolean) IS
-'Part of cdp.refresh: reads one source and notes how it went.  When it fails, nothing of it is changed.';
+COMMENT ON FUNCTION cdp.refresh_source(bigint, boolean, integer, text, boolean, boolean) IS
+'Part of cdp.refresh: reads one source and notes how it went.  When it fails, nothing of it is changed.  True: a deadlock ended it, to be tried again.';
 
 -- ---------- replay ----------
 

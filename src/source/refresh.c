@@ -61,25 +61,36 @@ end_step(const Refresh *refresh)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Runs a step that takes the number of the refresh and perhaps a source. */
+/*
+ * Runs a step, which takes the number of the refresh, whether it runs in a
+ * transaction block, the attempt, and perhaps a source.  It says whether it
+ * should be tried again, after a deadlock for example.
+ */
 static void
 run_step(const Refresh *refresh, const char *sql, const char *source)
 {
-	Oid			types[] = {INT8OID, BOOLOID, TEXTOID, BOOLOID, BOOLOID};
-	Datum		values[5];
-	char		nulls[] = {' ', ' ', ' ', ' ', ' ', '\0'};
-	int			count = source == NULL ? 2 : 5;
+	Oid			types[] = {INT8OID, BOOLOID, INT4OID, TEXTOID, BOOLOID, BOOLOID};
+	Datum		values[6];
+	bool		again = true;
 
-	begin_step(refresh);
-	values[0] = Int64GetDatum(refresh->refresh_id);
-	values[1] = BoolGetDatum(!refresh->may_commit);
-	if (source != NULL)
-		values[2] = CStringGetTextDatum(source);
-	values[3] = BoolGetDatum(refresh->full_compare);
-	values[4] = BoolGetDatum(refresh->allow_deletes);
-	if (SPI_execute_with_args(sql, count, types, values, nulls, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not run a step of the refresh");
-	end_step(refresh);
+	for (int attempt = 1; again; attempt++)
+	{
+		bool		is_null;
+
+		begin_step(refresh);
+		values[0] = Int64GetDatum(refresh->refresh_id);
+		values[1] = BoolGetDatum(!refresh->may_commit);
+		values[2] = Int32GetDatum(attempt);
+		if (source != NULL)
+			values[3] = CStringGetTextDatum(source);
+		values[4] = BoolGetDatum(refresh->full_compare);
+		values[5] = BoolGetDatum(refresh->allow_deletes);
+		if (SPI_execute_with_args(sql, source == NULL ? 3 : 6, types, values, NULL, false, 0) != SPI_OK_SELECT ||
+			SPI_processed != 1)
+			elog(ERROR, "could not run a step of the refresh");
+		again = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null)) && !is_null;
+		end_step(refresh);
+	}
 }
 
 /* Checks the arguments and finds the sources, in the order of their names. */
@@ -147,11 +158,11 @@ cdp_refresh(PG_FUNCTION_ARGS)
 	start_refresh(&refresh, fcinfo);
 	end_step(&refresh);
 	for (int i = 0; i < refresh.source_count; i++)
-		run_step(&refresh, "SELECT cdp.refresh_source($1, $2, $3, $4, $5)", refresh.sources[i]);
-	run_step(&refresh, "SELECT cdp.refresh_step($1, $2, 'identities')", NULL);
-	run_step(&refresh, "SELECT cdp.refresh_step($1, $2, 'profiles')", NULL);
+		run_step(&refresh, "SELECT cdp.refresh_source($1, $2, $3, $4, $5, $6)", refresh.sources[i]);
+	run_step(&refresh, "SELECT cdp.refresh_step($1, $2, $3, 'identities')", NULL);
+	run_step(&refresh, "SELECT cdp.refresh_step($1, $2, $3, 'profiles')", NULL);
 	if (raise_errors)
-		run_step(&refresh, "SELECT cdp.finish_refresh($1, $2)", NULL);
+		run_step(&refresh, "SELECT cdp.finish_refresh($1, $2, $3)", NULL);
 	SPI_finish();
 	MemoryContextDelete(refresh.context);
 	PG_RETURN_VOID();
