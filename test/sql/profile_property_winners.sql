@@ -116,6 +116,20 @@ INSERT INTO problem
 SELECT 'rule of a trait, ' || rule::text, case_number, trait FROM expected JOIN whole USING (case_number)
 WHERE case_number BETWEEN 3 AND 400
   AND cdp.profile_winner(value, trait, jsonb_build_object('default', '{"policy": "min"}'::jsonb, 'traits', jsonb_build_object(trait, rule::jsonb -> 'default', trait || 'x', '{"policy": "longest"}'::jsonb))::cdp.survivorship) IS DISTINCT FROM json;
+-- as columns of a type: what does not fit is NULL
+INSERT INTO problem
+SELECT 'trait_value, ' || rule::text, case_number, trait
+FROM expected JOIN whole USING (case_number), LATERAL (SELECT CASE WHEN kind IN ('bigint', 'float8', 'numeric') AND NOT no_winner THEN shown::numeric END AS number) AS x
+WHERE case_number > 1
+  AND (cdp.trait_value(value, trait, rule, NULL::text) IS DISTINCT FROM shown
+       OR cdp.trait_value(value, trait, rule, NULL::boolean) IS DISTINCT FROM CASE WHEN kind = 'boolean' AND NOT no_winner THEN shown::boolean END
+       OR cdp.trait_value(value, trait, rule, NULL::numeric) IS DISTINCT FROM number
+       OR cdp.trait_value(value, trait, rule, NULL::bigint) IS DISTINCT FROM CASE WHEN number BETWEEN -9223372036854775808 AND 9223372036854775807 AND number = trunc(number) THEN number::bigint END
+       OR cdp.trait_value(value, trait, rule, NULL::float8) IS DISTINCT FROM
+          CASE WHEN number IN ('NaN', 'Infinity', '-Infinity') OR (abs(number) < 1e309 AND (number = 0 OR abs(number) > 1e-330)) THEN number::float8 END
+       OR cdp.trait_value(value, trait, rule, NULL::timestamptz) IS DISTINCT FROM
+          CASE WHEN NOT no_winner AND (kind = 'timestamptz' OR (kind = 'text' AND shown = '2026-01-02T03:04:05Z')) THEN shown::timestamptz END
+       OR cdp.trait_value(value, trait, rule, NULL::jsonb) IS DISTINCT FROM NULLIF(json, 'null'));
 CREATE TABLE marked AS
 SELECT rule, case_number, t.* FROM policy, whole, LATERAL cdp.profile_traits(value, rule) AS t;
 ANALYZE marked;
