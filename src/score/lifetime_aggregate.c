@@ -124,7 +124,7 @@ create_state(MemoryContext context)
 
 	state->context = context;
 	state->capacity = SMALLEST_CAPACITY;
-	state->rows = MemoryContextAlloc(context, SMALLEST_CAPACITY * sizeof(LifetimeRow));
+	state->rows = MemoryContextAlloc(context, mul_size(SMALLEST_CAPACITY, sizeof(LifetimeRow)));
 	build_slots(state);
 	return state;
 }

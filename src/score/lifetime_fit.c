@@ -296,7 +296,7 @@ lifetime_fit(LifetimeFamily family, const LifetimeRow *rows, size_t count,
 	if (count >= 2 * PART)
 	{
 		/* of many rows, an even part leads near the optimum */
-		part = malloc(PART * sizeof(LifetimeRow));
+		part = calloc(PART, sizeof(LifetimeRow));
 		if (part == NULL)
 		{
 			lbfgs_free(vector);

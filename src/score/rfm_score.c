@@ -69,7 +69,7 @@ create_state(MemoryContext context, int32 bins)
 	state->context = context;
 	state->bins = bins;
 	state->capacity = 64;
-	state->customers = MemoryContextAlloc(context, 64 * sizeof(Figures));
+	state->customers = MemoryContextAlloc(context, mul_size(64, sizeof(Figures)));
 	return state;
 }
 
