@@ -18,12 +18,15 @@ CREATE TABLE receipt (id integer PRIMARY KEY, modified timestamptz NOT NULL, syn
     sold timestamptz NOT NULL, card text NOT NULL, email text, amount numeric);
 CREATE TABLE visit (id integer PRIMARY KEY, modified timestamptz NOT NULL, synced bigint NOT NULL DEFAULT nextval('unified.synced'),
     seen timestamptz NOT NULL, page text NOT NULL, browser text NOT NULL, customer text, amount numeric);
+-- What an application says by cdp.identify, written down.
+CREATE TABLE called (id integer PRIMARY KEY, modified timestamptz NOT NULL, email text, card text NOT NULL, name text, score integer);
 -- When a record was first seen is more than the tables say: the smallest time of all versions that a refresh read.
 CREATE TABLE read_version (source text, record_key text, first_seen timestamptz, PRIMARY KEY (source, record_key));
 
 CREATE VIEW source_record AS
 SELECT 'contact' AS source, id::text AS record_key, modified AS observed_at, NULL::timestamptz AS occurred_at FROM contact WHERE NOT archived
 UNION ALL SELECT 'login', id::text, modified, NULL FROM login
+UNION ALL SELECT 'app', id::text, modified, NULL FROM called
 UNION ALL SELECT 'receipt', id::text, modified, sold FROM receipt
 UNION ALL SELECT 'visit', id::text, modified, seen FROM visit;
 
@@ -36,6 +39,8 @@ JOIN (
     FROM contact CROSS JOIN LATERAL (VALUES ('email', email), ('email', second_email), ('phone', phone), ('user_id', customer), ('crm_id', 'c' || id)) v(namespace, value)
     UNION ALL SELECT 'login', id::text, v.namespace, v.value
     FROM login CROSS JOIN LATERAL (VALUES ('device_id', device), ('email', email), ('user_id', customer)) v(namespace, value)
+    UNION ALL SELECT 'app', id::text, v.namespace, v.value
+    FROM called CROSS JOIN LATERAL (VALUES ('loyalty_id', card), ('email', email)) v(namespace, value)
     UNION ALL SELECT 'receipt', id::text, v.namespace, v.value
     FROM receipt CROSS JOIN LATERAL (VALUES ('loyalty_id', card), ('email', email)) v(namespace, value)
     UNION ALL SELECT 'visit', id::text, v.namespace, v.value
@@ -58,6 +63,8 @@ JOIN (
     FROM contact CROSS JOIN LATERAL (VALUES ('name', to_jsonb(name)), ('country', to_jsonb(country)), ('score', to_jsonb(score)), ('vip', to_jsonb(vip)), ('balance', to_jsonb(balance)), ('phone', to_jsonb(phone))) v(trait, value)
     UNION ALL SELECT 'login', id::text, v.trait, v.value
     FROM login CROSS JOIN LATERAL (VALUES ('name', to_jsonb(name)), ('score', to_jsonb(score)), ('prefers', prefers), ('since', to_jsonb(since))) v(trait, value)
+    UNION ALL SELECT 'app', id::text, v.trait, v.value
+    FROM called CROSS JOIN LATERAL (VALUES ('name', to_jsonb(name)), ('score', to_jsonb(score))) v(trait, value)
 ) v ON v.source = o.source AND v.record_key = o.record_key;
 
 -- What a policy goes by, greater is better.
@@ -111,10 +118,12 @@ LEFT JOIN (
     GROUP BY o.profile_id
 ) o USING (profile_id);
 
+-- Which versions of a captured row were taken in before it went and came back is not in the tables, so neither is first_seen.
 CREATE VIEW difference AS
 SELECT coalesce(e.profile_id, p.profile_id) AS profile_id, e.profile AS expected, p.profile AS stored
 FROM expected e FULL JOIN (SELECT profile_id, jsonb_strip_nulls(to_jsonb(p)) AS profile FROM cdp.profiles p) p USING (profile_id)
-WHERE e.profile IS DISTINCT FROM p.profile;
+CROSS JOIN (SELECT CASE WHEN bool_or(capture <> 'pull') THEN 'first_seen' ELSE '' END AS ignored FROM cdp_data.source) c
+WHERE e.profile - c.ignored IS DISTINCT FROM p.profile - c.ignored;
 
 -- Events, with the person as known now.
 CREATE VIEW event_difference AS
@@ -181,6 +190,25 @@ BEGIN
         = (EXCLUDED.modified, EXCLUDED.synced, EXCLUDED.device, EXCLUDED.email, EXCLUDED.customer, EXCLUDED.name, EXCLUDED.score, EXCLUDED.prefers, EXCLUDED.since);
 END $$;
 
+CREATE FUNCTION call_identify() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    chosen integer := 1 + floor(random() * 8);
+    said called;
+BEGIN
+    IF random() < 0.2 THEN
+        DELETE FROM called WHERE id = chosen;
+        DELETE FROM read_version WHERE source = 'app' AND record_key = chosen::text;
+        PERFORM cdp.retract('app', chosen::text);
+        RETURN;
+    END IF;
+    INSERT INTO called VALUES (chosen, next_time('app', chosen), draw('email'), draw('card'), pick('Ann', 'Eve', '', NULL), floor(random() * 9))
+    ON CONFLICT (id) DO UPDATE SET (modified, email, card, name, score) = (EXCLUDED.modified, EXCLUDED.email, EXCLUDED.card, EXCLUDED.name, EXCLUDED.score)
+    RETURNING * INTO said;
+    PERFORM cdp.identify(jsonb_build_object('email', said.email, 'loyalty_id', said.card), 'app', chosen::text, said.modified, jsonb_build_object('name', said.name, 'score', said.score));
+    INSERT INTO read_version VALUES ('app', chosen::text, said.modified)
+    ON CONFLICT (source, record_key) DO UPDATE SET first_seen = least(read_version.first_seen, EXCLUDED.first_seen);
+END $$;
+
 CREATE FUNCTION change_event() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     chosen integer := 1 + floor(random() * 12);
@@ -239,7 +267,7 @@ BEGIN
         policy := 'last';
     END IF;
     PERFORM cdp.alter_trait(chosen, survivorship => policy,
-        sources => CASE WHEN policy = 'priority' THEN CASE WHEN random() < 0.5 THEN ARRAY['login', 'contact'] ELSE ARRAY['contact'] END END, ignore_empty => random() < 0.5);
+        sources => CASE WHEN policy = 'priority' THEN CASE WHEN random() < 0.5 THEN ARRAY['login', 'app', 'contact'] ELSE ARRAY['contact'] END END, ignore_empty => random() < 0.5);
     RETURN format('%s by %s', chosen, policy);
 END $$;
 
@@ -268,12 +296,17 @@ DECLARE
 BEGIN
     PERFORM setseed(seed / 100000.0);
     FOR step IN 1 .. steps LOOP
-        CASE floor(random() * 20)::integer
+        CASE floor(random() * 23)::integer
             WHEN 0, 1, 2, 3, 4 THEN PERFORM change_contact(); done := 'contact';
             WHEN 5, 6, 7, 8 THEN PERFORM change_login(); done := 'login';
             WHEN 9, 10, 11, 12 THEN PERFORM change_event(); done := 'event';
             WHEN 13 THEN done := change_label();
             WHEN 14 THEN done := change_policy();
+            WHEN 20, 21 THEN PERFORM call_identify(); done := 'identify';
+            WHEN 22 THEN
+                done := pick('queue', 'immediate');
+                PERFORM cdp.alter_source('login', capture => done);
+                done := 'login by ' || done;
             WHEN 15 THEN
                 done := format('materialize %s', cdp.materialize_profiles(ARRAY(SELECT profile_id FROM cdp.identifiers WHERE random() < 0.3)));
             ELSE
