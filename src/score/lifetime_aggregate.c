@@ -284,7 +284,7 @@ transition(FunctionCallInfo fcinfo, int options_argument, LifetimeRow *row, doub
 {
 	MemoryContext context;
 	FitState   *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
-	FitOptions	options;
+	FitOptions	options = no_options;
 	bool		plain;
 
 	if (!AggCheckCallContext(fcinfo, &context))
