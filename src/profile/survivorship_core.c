@@ -274,6 +274,8 @@ source_rank(ProfileHost *host, const ProfileReader *reader, const SurvivorshipRu
 
 	if (!profile_origin(host, reader, candidate->origin, &origin))
 		return false;
+	if (rule->source_count > 1000)
+		host->poll(host);
 	for (*rank = 0; *rank < rule->source_count; (*rank)++)
 	{
 		const SurvivorshipName *source = &rule->sources[*rank];
