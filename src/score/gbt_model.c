@@ -63,11 +63,10 @@ gbt_write_trees(StringInfo text, const GbtTree *trees, int count)
 			appendStringInfoChar(text, '[');
 			for (int node = 0; node < tree->nodes; node++)
 			{
-				double		number = key == 0 ? tree->feature[node] : key == 1 ? tree->threshold[node] :
-					key == 2 ? tree->left[node] : key == 3 ? tree->right[node] : key == 4 ? tree->missing_left[node] :
-					key == 5 ? tree->value[node] : tree->cover[node];
+				const double numbers[] = {tree->feature[node], tree->threshold[node], tree->left[node], tree->right[node],
+										  tree->missing_left[node], tree->value[node], tree->cover[node]};
 
-				appendStringInfo(text, "%s%s", node > 0 ? "," : "", float8out_internal(number));
+				appendStringInfo(text, "%s%s", node > 0 ? "," : "", float8out_internal(numbers[key]));
 			}
 			appendStringInfoChar(text, ']');
 		}
@@ -192,8 +191,8 @@ gbt_fill_row(const LogitModel *inputs, const double *numbers, const int *levels,
 		const LogitFeature *feature = &inputs->features[i];
 
 		for (int j = 0; j < feature->length; j++)
-			row[feature->first_term - 1 + j] = feature->kind != LOGIT_CATEGORY ? numbers[feature->input + j] :
-				levels[feature->input] == LOGIT_NULL_LEVEL ? NAN : levels[feature->input] == j + 1;
+			row[feature->first_term - 1 + j] = feature->kind != LOGIT_CATEGORY ? numbers[feature->input + j] : levels[feature->input] == LOGIT_NULL_LEVEL ? NAN
+																																						  : levels[feature->input] == j + 1;
 	}
 }
 

@@ -17,7 +17,7 @@ typedef struct GbtModel
 	LogitModel *inputs;			/* features only; columns of rows are its terms but the intercept */
 	double		base;			/* log odds before the trees */
 	int			tree_count;
-	GbtTree    *trees;
+	GbtTree	   *trees;
 } GbtModel;
 
 extern GbtModel *gbt_model_read(Jsonb *document);

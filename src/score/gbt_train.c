@@ -152,7 +152,7 @@ know_columns(GbtRows *rows, int length)
 static void
 take_row(void *argument, TupleTableSlot *slot)
 {
-	GbtRows    *rows = (GbtRows *) argument;
+	GbtRows	   *rows = (GbtRows *) argument;
 	bool		isnull[4];
 	Datum		values[4];
 	double		label;
@@ -271,7 +271,7 @@ take_model(const char *json, size_t length, GbtModel *model)
 	{
 		JsonbContainer *object = document_element_object(trees, i, "trees");
 		XgboostTree source;
-		GbtTree    *tree = &model->trees[i];
+		GbtTree	   *tree = &model->trees[i];
 		const char *problem;
 		int			used = 0;
 
@@ -328,8 +328,10 @@ option_between(HeapTupleHeader row, const char *name, bool integer, double prese
 {
 	bool		isnull = true;
 	Datum		value = row == NULL ? (Datum) 0 : GetAttributeByName(row, name, &isnull);
-	double		number = isnull ? preset : integer ? DatumGetInt32(value) : DatumGetFloat8(value);
+	double		number = preset;
 
+	if (!isnull)
+		number = integer ? DatumGetInt32(value) : DatumGetFloat8(value);
 	if (!(number >= low && number <= high))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -164,7 +164,7 @@ cdp_logit_step_out(PG_FUNCTION_ARGS)
 {
 	bytea	   *wire = step_to_wire(logit_step_get(PG_GETARG_DATUM(0)));
 	Size		length = VARSIZE_ANY_EXHDR(wire);
-	char	   *text = palloc(length * 2 + 3);
+	char	   *text = palloc(add_size(mul_size(length, 2), 3));
 
 	text[0] = '\\';
 	text[1] = 'x';

@@ -22,6 +22,7 @@ typedef struct Metrics
 } Metrics;
 
 extern Metrics *metrics_get(Datum datum);
+extern void metrics_refuse_scores(void) pg_attribute_noreturn();
 extern ScoreReader metrics_reader(const Metrics *metrics);
 
 #endif							/* CDP_METRICS_H */

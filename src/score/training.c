@@ -82,7 +82,7 @@ static char *
 statement_text(const char *query)
 {
 	List	   *statements = pg_parse_query(query);
-	RawStmt    *statement = linitial_node(RawStmt, statements);
+	RawStmt	   *statement = linitial_node(RawStmt, statements);
 	const char *start = query + statement->stmt_location;
 
 	if (statement->stmt_len > 0)
@@ -232,8 +232,7 @@ take_level(void *argument, TupleTableSlot *slot)
 	if (feature->level_count == list->room[place - 1])
 	{
 		list->room[place - 1] = Max(16, list->room[place - 1] * 2);
-		feature->levels = feature->levels == NULL ? cdp_palloc_array(char *, list->room[place - 1]) :
-			repalloc(feature->levels, mul_size(sizeof(char *), list->room[place - 1]));
+		feature->levels = feature->levels == NULL ? cdp_palloc_array(char *, list->room[place - 1]) : repalloc(feature->levels, mul_size(sizeof(char *), list->room[place - 1]));
 	}
 	feature->levels[feature->level_count++] = TextDatumGetCString(value);
 	MemoryContextSwitchTo(outer_context);
