@@ -69,7 +69,7 @@ SELECT number, count(*) AS traits,
        count(*) FILTER (WHERE external ->> trait IS NOT DISTINCT FROM winners ->> trait) AS external,
        count(*) FILTER (WHERE main ->> trait IS NOT DISTINCT FROM winners ->> trait) AS main,
        count(*) FILTER (WHERE extended ? trait <> (winners ? trait) OR external ? trait <> (winners ? trait)) AS wrong
-FROM profile_stored, LATERAL (SELECT extended::jsonb AS winners) AS w, LATERAL (SELECT 'trait_' || i AS trait FROM generate_series(0, 1502) AS i UNION ALL VALUES ('a'), ('aa'), ('b'), ('c'), ('d'), ('e'), ('')) AS t
+FROM profile_stored, LATERAL (SELECT extended::jsonb AS winners OFFSET 0) AS w, LATERAL (SELECT 'trait_' || i AS trait FROM generate_series(0, 1502) AS i UNION ALL VALUES ('a'), ('aa'), ('b'), ('c'), ('d'), ('e'), ('')) AS t
 GROUP BY number ORDER BY number;
 SELECT number, extended = external AND external = main AS same FROM profile_stored ORDER BY number;
 DROP TABLE profile_stored;
