@@ -424,20 +424,23 @@ BEGIN
     -- What the rows should come to, then those that differ from what is stored: only these are written.
     -- Values are compared by their bytes (*<>), which needs no operator of their types.
     parts := parts || pg_catalog.format(
-        'wanted AS MATERIALIZED (SELECT i.record_key, i.hub, i.observed_at, %s%s FROM incoming AS i WHERE NOT i.deleted%s)',
+        '%s AS MATERIALIZED (SELECT i.record_key, i.hub, i.observed_at, %s%s FROM incoming AS i WHERE NOT i.deleted%s)',
+        CASE selection WHEN 'first' THEN 'changed' ELSE 'wanted' END,
         (SELECT pg_catalog.string_agg(pg_catalog.format('%s AS %s', x.expression, x.name), ', ' ORDER BY x.number)
          FROM ROWS FROM (pg_catalog.unnest(expressions), pg_catalog.unnest(columns)) WITH ORDINALITY AS x(expression, name, number)),
-        ', ' || history || ' AS versioned_traits',
+        pg_catalog.concat(', ' || history || ' AS versioned_traits', CASE selection WHEN 'first' THEN ', NULL::pg_catalog.int8 AS old_hub' END),
         CASE s.kind WHEN 'event' THEN ' AND pg_catalog.isfinite(i.occurred_at) AND i.event_name <> ''''' ELSE '' END);
     -- Each row is looked up by the key: whatever the planner knows of the table, which may be filled right
     -- now, the work goes by the rows of the batch.  In a first load there is nothing to look up.
-    parts := parts || CASE selection WHEN 'first' THEN 'changed AS MATERIALIZED (SELECT w.*, NULL::pg_catalog.int8 AS old_hub FROM wanted AS w)' ELSE pg_catalog.format(
-        'changed AS MATERIALIZED (SELECT w.*, t.hub AS old_hub FROM wanted AS w'
-        ' LEFT JOIN LATERAL (SELECT o.* FROM cdp_data.%I AS o WHERE o.source = %L AND o.record_key = w.record_key LIMIT 1) AS t ON true'
-        ' WHERE t.source IS NULL OR t.observed_at <= w.observed_at AND ROW(%s)::record OPERATOR(pg_catalog.*<>) ROW(%s)::record)',
-        stored, s.name,
-        (SELECT pg_catalog.string_agg('t.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)),
-        (SELECT pg_catalog.string_agg('w.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number))) END;
+    IF selection <> 'first' THEN
+        parts := parts || pg_catalog.format(
+            'changed AS MATERIALIZED (SELECT w.*, t.hub AS old_hub FROM wanted AS w'
+            ' LEFT JOIN LATERAL (SELECT o.* FROM cdp_data.%I AS o WHERE o.source = %L AND o.record_key = w.record_key LIMIT 1) AS t ON true'
+            ' WHERE t.source IS NULL OR %sROW(%s)::record OPERATOR(pg_catalog.*<>) ROW(%s)::record)',
+            stored, s.name, CASE WHEN s.observed_at IS NOT NULL THEN 't.observed_at <= w.observed_at AND ' END,
+            (SELECT pg_catalog.string_agg('t.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)),
+            (SELECT pg_catalog.string_agg('w.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)));
+    END IF;
     IF history IS NOT NULL THEN
         parts := parts || pg_catalog.format(
             'versions AS (INSERT INTO cdp_data.contribution_history AS t (hub, source, record_key, observed_at, traits)'
@@ -460,12 +463,13 @@ BEGIN
         ' WHERE NOT (SELECT m.yes FROM is_much AS m))'];
     RETURN pg_catalog.format(
         E'WITH %8$s\nINSERT INTO cdp_data.%1$I AS t (source, record_key, hub, observed_at, %3$s) SELECT %2$L, c.record_key, c.hub, c.observed_at, %4$s FROM changed AS c'
-        ' ON CONFLICT ON CONSTRAINT %5$I DO UPDATE SET (%6$s) = ROW(%7$s)',
+        ' ON CONFLICT ON CONSTRAINT %5$I DO UPDATE SET (%6$s) = ROW(%7$s)%9$s',
         stored, s.name, pg_catalog.array_to_string(columns, ', '),
         (SELECT pg_catalog.string_agg('c.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(columns) WITH ORDINALITY AS x(name, number)),
         stored || '_key', pg_catalog.array_to_string(comparison, ', '),
         (SELECT pg_catalog.string_agg('EXCLUDED.' || x.name, ', ' ORDER BY x.number) FROM pg_catalog.unnest(comparison) WITH ORDINALITY AS x(name, number)),
-        pg_catalog.array_to_string(parts, E',\n'));
+        pg_catalog.array_to_string(parts, E',\n'),
+        CASE WHEN s.observed_at IS NOT NULL THEN ' WHERE t.observed_at <= EXCLUDED.observed_at' END);
 END
 $write$;
 COMMENT ON FUNCTION cdp.source_write(text, text) IS
