@@ -324,7 +324,7 @@ cdp_logit_step_transition(PG_FUNCTION_ARGS)
 	StepCache  *cache;
 	LogitModel *model;
 	ArrayType  *array;
-	const double *numbers = NULL;
+	const double *numbers;
 	double		label;
 	double		weight;
 	bool		has_null = false;
@@ -361,6 +361,8 @@ cdp_logit_step_transition(PG_FUNCTION_ARGS)
 					 errmsg("the model given to cdp.logit_step_agg must be the same in all rows of a group")));
 	}
 
+	/* without numbers, nothing is read from here */
+	numbers = cache->row;
 	if (PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		has_null = true;
 	else if (model->numbers > 0)
