@@ -251,24 +251,37 @@ DECLARE
     wanted record;
     change record;
     changes text := '';
-    column_comments text[] := '{}';
-    comment_command text;
 BEGIN
-    IF pg_catalog.to_regclass('cdp.profiles') IS NOT NULL THEN
-        PERFORM cdp.lock_view('cdp.profiles');
-    END IF;
     WITH wanted_column AS (
         SELECT f.name, f.type, f.comment, -1 AS place, row_number() OVER () AS fixed FROM cdp.profile_fixed_columns() AS f
         UNION ALL
         SELECT c.name, c.type, c.comment, c.place, 0 FROM cdp.profile_columns() AS c
-    ), stored_column AS (
-        SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type
-        FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'cdp_data.profile_row'::regclass AND a.attnum > 0 AND NOT a.attisdropped
     )
     SELECT pg_catalog.array_agg(w.name ORDER BY w.place, w.fixed) AS names, pg_catalog.array_agg(w.type ORDER BY w.place, w.fixed) AS types,
            pg_catalog.array_agg(pg_catalog.format('p.%I', w.name) ORDER BY w.place, w.fixed) AS expressions,
            pg_catalog.array_agg(w.comment ORDER BY w.place, w.fixed) AS comments
     INTO wanted FROM wanted_column AS w;
+
+    IF pg_catalog.to_regclass('cdp.profiles') IS NOT NULL THEN
+        -- Where no column changes, nobody who reads need be waited for.
+        IF NOT EXISTS (
+            SELECT FROM (SELECT r.relation, c.name, c.type
+                         FROM ROWS FROM (pg_catalog.unnest(wanted.names), pg_catalog.unnest(wanted.types)) AS c(name, type)
+                         CROSS JOIN (VALUES ('cdp.profiles'::regclass), ('cdp_data.profile_row'::regclass)) AS r(relation)) AS w
+            FULL JOIN (SELECT a.attrelid, a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type
+                       FROM pg_catalog.pg_attribute AS a
+                       WHERE a.attrelid IN ('cdp.profiles'::regclass, 'cdp_data.profile_row'::regclass) AND a.attnum > 0 AND NOT a.attisdropped) AS a
+              ON a.attrelid = w.relation::oid AND a.name = w.name AND a.type = w.type
+            WHERE a.attrelid IS NULL OR w.relation IS NULL) THEN
+            FOR change IN SELECT c.* FROM ROWS FROM (pg_catalog.unnest(wanted.names), pg_catalog.unnest(wanted.comments)) AS c(name, comment) LOOP
+                EXECUTE pg_catalog.format('COMMENT ON COLUMN cdp_data.profile_row.%I IS %L', change.name, change.comment);
+                EXECUTE pg_catalog.format('COMMENT ON COLUMN cdp.profiles.%I IS %L', change.name, change.comment);
+            END LOOP;
+            PERFORM cdp.create_derivation();
+            RETURN;
+        END IF;
+        PERFORM cdp.lock_view('cdp.profiles');
+    END IF;
 
     -- What goes leaves the view first, because the view stands on the table.
     SELECT pg_catalog.array_agg(w.name ORDER BY w.place) AS names, pg_catalog.array_agg(w.type ORDER BY w.place) AS types,
