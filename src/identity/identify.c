@@ -159,7 +159,7 @@ identify_record(SingleRecord *single)
 		GraphRecord saved = graph->records[record];
 
 		if (is_stored)
-			intake_settle(graph, record, intake.arrival);
+			intake_settle(graph, record);
 		else if (single->is_event && saved.id_count == 1 && graph->identifiers[saved.ids[0]].id != 0)
 		{
 			/* An event of somebody known is no news to the graph. */
@@ -195,7 +195,7 @@ identify_record(SingleRecord *single)
 	(void) load_record(graph, record);
 	load_stored_ids(graph);
 	lock_new_identifiers(graph);
-	intake_settle(graph, record, intake.arrival);
+	intake_settle(graph, record);
 	graph_apply(graph);
 	warn_when_queued(graph);
 	intake_clear_rejections(graph, single->source);

@@ -134,12 +134,11 @@ compare_contents(Graph *graph, const uint32 *left, int left_count, const uint32 
 	return order;
 }
 
+/* A record whose row gave no time carries that of its arrival until it is known whether one is stored. */
 static TimestampTz
-resolved_time(const GraphRecord *record, TimestampTz observed_at, bool has_time, TimestampTz arrival)
+resolved_time(const GraphRecord *record, TimestampTz observed_at, bool has_time)
 {
-	if (has_time)
-		return observed_at;
-	return record->is_stored ? record->old_observed_at : arrival;
+	return has_time || !record->is_stored ? observed_at : record->old_observed_at;
 }
 
 /*
@@ -157,8 +156,8 @@ merge_duplicate(Intake *intake, uint32 position, const uint32 *ids, int count, T
 
 	if (!record->has_time || !has_time)
 		(void) load_record(graph, position);
-	first = resolved_time(record, record->observed_at, record->has_time, intake->arrival);
-	second = resolved_time(record, observed_at, has_time, intake->arrival);
+	first = resolved_time(record, record->observed_at, record->has_time);
+	second = resolved_time(record, observed_at, has_time);
 	record->first_seen = Min(record->has_time ? record->first_seen : first, second);
 	record->has_time = true;
 	record->observed_at = first;
@@ -182,6 +181,8 @@ take_record(Intake *intake, uint32 position, bool found, uint32 *ids, int count,
 {
 	GraphRecord *record = &intake->graph->records[position];
 
+	if (!has_time)
+		observed_at = intake->arrival;
 	if (found)
 	{
 		merge_duplicate(intake, position, ids, count, observed_at, has_time);
@@ -283,12 +284,12 @@ intake_finish_row(Intake *intake, const char *key, size_t key_length,
  * wins, and the smallest time of all versions is kept.
  */
 void
-intake_settle(Graph *graph, uint32 position, TimestampTz arrival)
+intake_settle(Graph *graph, uint32 position)
 {
 	GraphRecord *record = &graph->records[position];
 
-	record->first_seen = resolved_time(record, record->first_seen, record->has_time, arrival);
-	record->observed_at = resolved_time(record, record->observed_at, record->has_time, arrival);
+	record->first_seen = resolved_time(record, record->first_seen, record->has_time);
+	record->observed_at = resolved_time(record, record->observed_at, record->has_time);
 	if (record->is_removed)
 	{
 		bool		is_outdated = record->is_stored && record->has_time && record->observed_at < record->old_observed_at;

@@ -18,7 +18,7 @@ typedef struct Intake
 {
 	Graph	   *graph;
 	const char *source;
-	TimestampTz arrival;		/* time of rows that have none */
+	TimestampTz arrival;		/* time of rows that have none; may be set for each row */
 	struct NormalizeCache *cache;
 	StringInfoData buffer;
 	IntakeValue *values;		/* of the row at hand */
@@ -46,7 +46,7 @@ extern uint32 intake_deleted(Intake *intake, const char *key, size_t key_length,
 							 TimestampTz observed_at, bool has_time);
 extern void intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has_time,
 						  const Rejection *rejection, const char *identifiers);
-extern void intake_settle(Graph *graph, uint32 record, TimestampTz arrival);
+extern void intake_settle(Graph *graph, uint32 record);
 extern void intake_clear_rejections(Graph *graph, const char *source);
 
 #endif							/* CDP_IDENTITY_INTAKE_H */

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -282,7 +283,7 @@ finish_batch(Stitch *stitch, bool is_last)
 			(void) load_record(graph, i);
 			MemoryContextSwitchTo(stitch->context);
 		}
-		intake_settle(graph, i, stitch->intake.arrival);
+		intake_settle(graph, i);
 	}
 	graph_report_phase(graph, graph->whole ? "loading the whole graph" : "loading what rows touch");
 	graph_apply(graph);
@@ -366,6 +367,12 @@ stitch_take_row(Stitch *stitch, TupleTableSlot *slot)
 	{
 		observed_at = DatumGetTimestampTz(slot->tts_values[stitch->time_column]);
 		has_time = true;
+	}
+	if (stitch->arrival_column > 0)
+	{
+		TimestampTz happened = slot->tts_isnull[stitch->arrival_column] ? DT_NOEND : DatumGetTimestampTz(slot->tts_values[stitch->arrival_column]);
+
+		stitch->intake.arrival = TIMESTAMP_NOT_FINITE(happened) ? GetCurrentTransactionStartTimestamp() : happened;
 	}
 	if (stitch->deleted_column >= 0 && key != NULL && !slot->tts_isnull[stitch->deleted_column] &&
 		DatumGetBool(slot->tts_values[stitch->deleted_column]))

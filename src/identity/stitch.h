@@ -38,6 +38,7 @@ struct Stitch
 	int			first_identifier;
 	int			first_payload;
 	bool		is_event;		/* the source's rows are events */
+	int			arrival_column; /* when the row happened, for rows without observed_at; 0: none */
 	bool		is_realtime;	/* few rows: others may write at the same time */
 
 	/* Called when a row counts for now; and after a batch was written, in stitch->context. */

@@ -625,7 +625,8 @@ store_changed_profiles(Graph *graph, bool bulk)
 	{
 		const GraphRecord *record = &graph->records[i];
 
-		if (!record->is_changed && record->hub == record->old_hub)
+		/* An event that is its own evidence is noted by whoever stores it, if it is news. */
+		if ((!record->is_changed && record->hub == record->old_hub) || !graph_record_is_kept(record))
 			continue;
 		if (record->is_stored && record->old_hub != NO_INDEX)
 			note_changed_identifier(&insert, seen, &graph->identifiers[record->old_hub]);

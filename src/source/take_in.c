@@ -351,6 +351,12 @@ take_query(TakeIn *take, Datum keys, bool has_keys)
 	else
 		AS_CALLER(take, stitch_prepare_columns(stitch));
 	describe_payload(take);
+
+	/* An event that is told without a version is as old as what happened. */
+	if (take->texts.is_event && take->payload_columns > 0 &&
+		strcmp(NameStr(TupleDescAttr(cdp_query_descriptor(stitch->query), stitch->first_payload)->attname), "occurred_at") == 0 &&
+		TupleDescAttr(cdp_query_descriptor(stitch->query), stitch->first_payload)->atttypid == TIMESTAMPTZOID)
+		stitch->arrival_column = stitch->first_payload;
 	if (has_keys)
 		cdp_query_bind(stitch->query, &keys);
 	graph_query_is_running = true;
