@@ -94,9 +94,18 @@ extern int no_such_variable
 	pg_unicode_to_server_noerror((character), (output))
 #else
 #define cdp_ereturn(context, result, ...) \
-	do { (void) (context); ereport(ERROR, __VA_ARGS__); return result; } while (0)
+	do \
+{ \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+		return result; \
+	} while (0)
 #define cdp_errsave(context, ...) \
-	do { (void) (context); ereport(ERROR, __VA_ARGS__); } while (0)
+	do \
+{ \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
 #define cdp_input_call(function, string, context, result) \
 	((void) (context), \
 	 *(result) = DirectFunctionCall3((function), CStringGetDatum(string), \
