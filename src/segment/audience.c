@@ -414,7 +414,7 @@ cdp_cardinality(PG_FUNCTION_ARGS)
 		/* in two steps at most; a value that is cut off ends them, too */
 		while (status == AUDIENCE_END && needed > fetched && needed <= MaxAllocSize)
 		{
-			struct varlena *slice = PG_DETOAST_DATUM_SLICE(value, 0, (int32) needed);
+			struct varlena *slice = PG_DETOAST_DATUM_SLICE(PointerGetDatum(value), 0, (int32) needed);
 
 			fetched = needed;
 			status = audience_count_by_prefix((const uint8_t *) VARDATA_ANY(slice), VARSIZE_ANY_EXHDR(slice), &count, &needed);

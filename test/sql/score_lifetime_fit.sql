@@ -131,7 +131,7 @@ SELECT cdp.sbg_fit(0, true);
 SELECT cdp.bgnbd_fit(1, 2, 3, cdp.lifetime_options(weight => -1));
 SELECT cdp.bgnbd_fit(1, 2, 3, cdp.lifetime_options(prior_deviation => 0));
 SELECT cdp.bgnbd_fit(1, 2, 3, cdp.lifetime_options(prior => spend)) FROM fitted;
-SELECT cdp.bgnbd_fit(bg_x, bg_t, age, cdp.lifetime_options(prior_deviation => id)) FROM buyer;
+SELECT cdp.bgnbd_fit(bg_x, bg_t, age, cdp.lifetime_options(prior_deviation => id)) FROM (TABLE buyer LIMIT 10) AS buyer;
 SET maintenance_work_mem = '1MB';
 SELECT cdp.bgnbd_fit(1, i / 100000.0, 1) FROM generate_series(1, 30000) AS i;
 RESET maintenance_work_mem;

@@ -6,7 +6,7 @@ SET datestyle = 'ISO';
 \set SHOW_CONTEXT never
 SELECT cdp.setup() IS NOT NULL AS set_up;
 -- The other server is another database of this one.
-SELECT current_database() AS here, current_setting('port') AS port, split_part(current_setting('unix_socket_directories'), ',', 1) AS socket_folder \gset
+SELECT current_database() AS here, current_user AS me, current_setting('port') AS port, split_part(current_setting('unix_socket_directories'), ',', 1) AS socket_folder \gset
 CREATE DATABASE regress_cdp_remote TEMPLATE template0;
 \c regress_cdp_remote
 CREATE TABLE orders (id bigint PRIMARY KEY, mail text, total numeric(10,2), placed timestamptz, changed timestamptz);
@@ -19,7 +19,7 @@ SET timezone = 'UTC';
 SET datestyle = 'ISO';
 CREATE EXTENSION postgres_fdw;
 CREATE SERVER managed FOREIGN DATA WRAPPER postgres_fdw OPTIONS (dbname 'regress_cdp_remote', host :'socket_folder', port :'port');
-CREATE USER MAPPING FOR CURRENT_USER SERVER managed;
+CREATE USER MAPPING FOR CURRENT_USER SERVER managed OPTIONS (user :'me');
 CREATE SCHEMA remote;
 IMPORT FOREIGN SCHEMA public FROM SERVER managed INTO remote;
 
