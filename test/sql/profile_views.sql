@@ -89,7 +89,7 @@ SELECT cdp.rename_trait('points', 'name');
 SELECT cdp.rename_trait('points', 'email');
 SELECT cdp.rename_trait('points', 'profile_id');
 SELECT cdp.create_trait('score', 'text');
-SELECT pg_get_viewdef('shop.germans');
+SELECT pg_get_viewdef('shop.germans') ~ 'points AS score' AS follows;
 SELECT trait, key FROM cdp.traits WHERE key = 'score';
 SELECT value, reason FROM cdp.explain_trait(cdp.resolve('email', 'ann@x.example'), 'points');
 SELECT cdp.get_profile('email', 'ann@x.example') #> '{traits,points,value}' AS points;

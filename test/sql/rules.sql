@@ -9,10 +9,11 @@ SELECT d.classid, d.objid
 FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
 WHERE e.extname = 'cdp' AND d.deptype = 'e';
 
--- A member without a comment.
+-- A member without a comment.  (The array types are members on newer servers, and say nothing new.)
 SELECT pg_describe_object(classid, objid, 0) AS object_without_comment
 FROM member
 WHERE obj_description(objid, classid::regclass::name) IS NULL
+  AND NOT EXISTS (SELECT FROM pg_type t WHERE classid = 'pg_type'::regclass AND t.oid = objid AND t.typcategory = 'A')
 ORDER BY 1;
 
 -- A table, view or sequence, or a function, made by cdp.setup() without one.
