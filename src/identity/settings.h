@@ -89,6 +89,7 @@ typedef struct GraphRelations
 } GraphRelations;
 
 /* storage_check.c */
+extern Oid	storage_owner(void);
 extern void storage_check_schema(Oid schema);
 extern void storage_check_relation(Oid schema, Oid relation_id, const char *name);
 

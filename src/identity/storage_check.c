@@ -88,6 +88,13 @@ owner_of_schema(Oid schema)
 	return owner;
 }
 
+/* The role that set the platform up. */
+Oid
+storage_owner(void)
+{
+	return owner_of_schema(get_namespace_oid("cdp_data", false));
+}
+
 static Oid
 owner_of_relation(Oid relation)
 {

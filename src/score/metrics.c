@@ -13,6 +13,7 @@
 
 #include "catalog/pg_type.h"
 #include "cdp.h"
+#include "hex.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "score/metrics.h"
@@ -171,30 +172,17 @@ metrics_from_wire(StringInfo buffer)
 Datum
 cdp_metrics_in(PG_FUNCTION_ARGS)
 {
-	char	   *text = PG_GETARG_CSTRING(0);
-	Size		length = strlen(text);
 	StringInfoData buffer;
 
-	if (length < 2 || text[0] != '\\' || text[1] != 'x')
+	if (!cdp_hex_read(PG_GETARG_CSTRING(0), &buffer))
 		invalid_metrics();
-	initStringInfo(&buffer);
-	enlargeStringInfo(&buffer, (int) (length / 2 + 1));
-	buffer.len = (int) hex_decode(text + 2, length - 2, buffer.data);
 	PG_RETURN_POINTER(metrics_from_wire(&buffer));
 }
 
 Datum
 cdp_metrics_out(PG_FUNCTION_ARGS)
 {
-	bytea	   *wire = metrics_to_wire(metrics_get(PG_GETARG_DATUM(0)));
-	Size		length = VARSIZE_ANY_EXHDR(wire);
-	char	   *text = palloc(add_size(mul_size(length, 2), 3));
-
-	text[0] = '\\';
-	text[1] = 'x';
-	hex_encode(VARDATA_ANY(wire), length, text + 2);
-	text[length * 2 + 2] = '\0';
-	PG_RETURN_CSTRING(text);
+	PG_RETURN_CSTRING(cdp_hex_write(metrics_to_wire(metrics_get(PG_GETARG_DATUM(0)))));
 }
 
 Datum

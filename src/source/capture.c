@@ -36,6 +36,7 @@
 #include "utils/wait_event.h"
 
 #include "cdp.h"
+#include "identity/settings.h"
 #include "identity/intake.h"
 #include "source/owner.h"
 #include "source/take_in.h"
@@ -92,15 +93,7 @@ read_changed(const char *name, MemoryContext context)
 static void
 require_storage_owner(void)
 {
-	Oid			schema = get_namespace_oid("cdp_data", false);
-	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", schema);
-	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
-	if (!has_privs_of_role(GetUserId(), owner))
+	if (!has_privs_of_role(GetUserId(), storage_owner()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for function cdp.changed_keys"),

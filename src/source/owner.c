@@ -6,16 +6,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/syscache.h"
 
 #include "cdp.h"
+#include "identity/settings.h"
 #include "source/owner.h"
 
 /*
@@ -28,27 +25,19 @@
 void
 source_owner_find(SourceOwner *owner, const char *source, const char *role)
 {
-	Oid			schema = get_namespace_oid("cdp_data", false);
-	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	Oid			storage_owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", schema);
-	storage_owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
 	owner->role = get_role_oid(role, true);
 	if (!OidIsValid(owner->role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the owner of source \"%s\", role \"%s\", does not exist", source, role),
 				 errhint("A role that may read the source's table runs SELECT cdp.alter_source('%s', owner => current_user).", source)));
-	if (!has_privs_of_role(storage_owner, owner->role))
+	if (!has_privs_of_role(storage_owner(), owner->role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("source \"%s\" belongs to role \"%s\", of which the owner of the storage is no member", source, role),
 				 errhint("Run GRANT %s TO %s, or give the source to another role with cdp.alter_source.",
 						 quote_identifier(role),
-						 quote_identifier(GetUserNameFromId(storage_owner, false)))));
+						 quote_identifier(GetUserNameFromId(storage_owner(), false)))));
 }
 
 static void

@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "cdp.h"
+#include "hex.h"
 #include "trait/state.h"
 #include "trait/value.h"
 
@@ -194,33 +195,20 @@ take_in(const char *bytes, Size length, StateKind kind, const char *type_name)
 static Datum
 state_in(FunctionCallInfo fcinfo, StateKind kind, const char *type_name)
 {
-	const char *input = PG_GETARG_CSTRING(0);
-	Size		length = strlen(input);
-	char	   *bytes;
+	StringInfoData bytes;
 
-	if (length < 2 || input[0] != '\\' || input[1] != 'x' || length % 2 != 0 ||
-		strspn(input + 2, "0123456789abcdefABCDEF") != length - 2)
+	if (!cdp_hex_read(PG_GETARG_CSTRING(0), &bytes))
 		cdp_ereturn(fcinfo->context, (Datum) 0,
 					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 					 errmsg("invalid input syntax for type %s", type_name),
 					 errdetail("It is written as \\x and pairs of hexadecimal digits.")));
-	bytes = palloc(length / 2);
-	hex_decode(input + 2, length - 2, bytes);
-	return take_in(bytes, (length - 2) / 2, kind, type_name);
+	return take_in(bytes.data, bytes.len, kind, type_name);
 }
 
 static Datum
 state_out(FunctionCallInfo fcinfo, StateKind kind, const char *type_name)
 {
-	struct varlena *state = cdp_state_finished(PG_GETARG_DATUM(0), kind, type_name);
-	Size		length = VARSIZE(state) - VARHDRSZ;
-	char	   *output = palloc(add_size(mul_size(2, length), 3));
-
-	output[0] = '\\';
-	output[1] = 'x';
-	hex_encode(VARDATA(state), length, output + 2);
-	output[2 * length + 2] = '\0';
-	PG_RETURN_CSTRING(output);
+	PG_RETURN_CSTRING(cdp_hex_write((const bytea *) cdp_state_finished(PG_GETARG_DATUM(0), kind, type_name)));
 }
 
 static Datum
