@@ -1,5 +1,6 @@
 -- Fits of simulated customers: the parameters come out within their standard
 -- errors, whatever the order of the rows and the number of workers.
+\set SHOW_CONTEXT never
 SET extra_float_digits = 0;
 SET jit = off;
 SELECT setseed(0.42) \g /dev/null

@@ -1,5 +1,6 @@
 -- From transactions to customers: what is one purchase, what refunds do, where
 -- time ends; states that are stored and merged.
+\set SHOW_CONTEXT never
 SET timezone = 'America/New_York';
 SET datestyle = 'ISO, MDY';
 SET intervalstyle = 'postgres';
