@@ -1,5 +1,6 @@
 -- Metrics of scores, against their definitions in plain SQL on data that are made
 -- here, and against hand-made cases.
+\set SHOW_CONTEXT never
 CREATE FUNCTION pg_temp.uniform(text) RETURNS double precision LANGUAGE sql IMMUTABLE
 	RETURN (('x' || substr(md5($1), 1, 8))::bit(32)::bigint + 0.5) / 4294967296;
 CREATE TABLE scored AS
