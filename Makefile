@@ -145,11 +145,12 @@ $(VERSIONED_SCRIPT): $(SCRIPT_PARTS) cdp.control Makefile
 	for part in $(SCRIPT_PARTS); do printf '\n-- from %s\n\n' $$part; cat $$part; done; } > $@.tmp
 	@mv $@.tmp $@
 
-.PHONY: help demo test test-ubsan bench lint format
+.PHONY: help demo test test-ubsan bench lint format sql-reference
 help:
 	@sed -n 's/^#   \(make\)/  \1/p' Makefile
 	@printf '%s\n' '  make bench      run the measurements of docs/benchmarks.md' \
 		'  make lint       check sources and scripts; make format formats the C sources' \
+		'  make sql-reference  write docs/sql-reference.md from the comments of the catalogs' \
 		'  make test-ubsan test a library that stops at undefined behaviour' \
 		'  make installcheck  test the installed extension on a running server, by PGXS'
 
@@ -173,6 +174,12 @@ bench:
 lint:
 	@test/lib/packages lint
 	@test/lint
+
+# Written beside the page first, so that a failure leaves it as it is.
+sql-reference:
+	@test/lib/packages
+	@test/lib/server bash -eu -c "psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION cdp' -c 'SELECT cdp.setup()' >/dev/null; \
+		perl test/lib/sql_reference.pl >docs/sql-reference.md.new; mv docs/sql-reference.md.new docs/sql-reference.md"
 
 format:
 	@test/lib/packages lint

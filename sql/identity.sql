@@ -58,7 +58,7 @@ BEGIN
 END
 $check$;
 COMMENT ON FUNCTION cdp.check_namespace(text, text, integer, text, text, integer, integer, text, text) IS
-'Raises an error that says which rule of a namespace is not valid.';
+'Internal: raises an error that says which rule of a namespace is not valid.';
 
 CREATE FUNCTION cdp.create_namespace(
     name text, normalizer text DEFAULT 'exact', priority integer DEFAULT 100, pattern text DEFAULT NULL,
@@ -304,19 +304,19 @@ CREATE FUNCTION cdp.lock_identities() RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_lock_identities';
 COMMENT ON FUNCTION cdp.lock_identities() IS
-'Makes the transaction the only writer of the identity graph until it ends; readers go on.';
+'Internal: makes the transaction the only writer of the identity graph until it ends; readers go on.';
 
 CREATE FUNCTION cdp.ensure_identifier(namespace text, value text) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_ensure_identifier';
 COMMENT ON FUNCTION cdp.ensure_identifier(text, text) IS
-'The key of an identifier, which becomes a profile of its own when nobody has seen it yet.';
+'Internal: the key of an identifier, which becomes a profile of its own when nobody has seen it yet.';
 
 CREATE FUNCTION cdp.reevaluate_identifiers(identifier_ids bigint[], cause text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_reevaluate_identifiers';
 COMMENT ON FUNCTION cdp.reevaluate_identifiers(bigint[], text) IS
-'Evaluates the profiles of these identifiers, and the queued ones, again.';
+'Internal: evaluates the profiles of these identifiers, and the queued ones, again.';
 
 CREATE FUNCTION cdp.refresh_identities() RETURNS bigint
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -352,7 +352,7 @@ BEGIN
 END
 $linked$;
 COMMENT ON FUNCTION cdp.must_linked(bigint) IS
-'The keys of all identifiers that must-links join to this one, itself included.';
+'Internal: the keys of all identifiers that must-links join to this one, itself included.';
 
 CREATE FUNCTION cdp.create_label(kind text, namespace1 text, value1 text, namespace2 text, value2 text, reason text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -447,7 +447,7 @@ CREATE FUNCTION cdp.reevaluate_blocked(value text) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_reevaluate_blocked';
 COMMENT ON FUNCTION cdp.reevaluate_blocked(text) IS
-'Brings the stored identifiers with this value (NULL: all of them) to what is blocked now; returns how many became blocked or ceased to be so.';
+'Internal: brings the stored identifiers with this value (NULL: all of them) to what is blocked now; returns how many became blocked or ceased to be so.';
 
 CREATE FUNCTION cdp.block_identifier(namespace text, value text DEFAULT NULL, reason text DEFAULT NULL, pattern text DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -768,7 +768,7 @@ CREATE FUNCTION cdp.identity_differences(OUT problem text, OUT detail text) RETU
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_identity_differences';
 COMMENT ON FUNCTION cdp.identity_differences() IS
-'What cdp.rebuild_identities() would change; reads only.';
+'Internal: what cdp.rebuild_identities() would change; reads only.';
 
 CREATE FUNCTION cdp.check_identities(OUT problem text, OUT detail text) RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

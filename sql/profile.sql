@@ -340,7 +340,7 @@ BEGIN
 END
 $shape$;
 COMMENT ON FUNCTION cdp.shape_events() IS
-'Brings the columns of cdp.events to those that cdp_data.event has for declared properties.  Part of cdp.create_source and cdp.alter_source.';
+'Part of cdp.create_source and cdp.alter_source: brings the columns of cdp.events to those that cdp_data.event has for declared properties.';
 
 CREATE FUNCTION cdp.create_profile_views() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

@@ -26,7 +26,7 @@ BEGIN ATOMIC
     ) AS o;
 END;
 COMMENT ON FUNCTION cdp.view_dependents(regclass, name) IS
-'What was built on a view, or on one column of it; NULL: nothing.';
+'Internal: what was built on a view, or on one column of it; NULL: nothing.';
 
 -- Whoever reads the view has it locked, so a change waits for long reports, and everybody else waits for
 -- the change: hence no longer than two seconds at a time.
@@ -50,7 +50,7 @@ BEGIN
 END
 $lock$;
 COMMENT ON FUNCTION cdp.lock_view(regclass) IS
-'Locks a view and its tables for a change of their columns, with patience but without holding up others for long.';
+'Internal: locks a view and its tables for a change of their columns, with patience but without holding up others for long.';
 
 CREATE FUNCTION cdp.shape_view(
     view_name name, from_clause text, names text[], types text[], expressions text[], comments text[], view_comment text)
@@ -135,7 +135,7 @@ BEGIN
 END
 $shape$;
 COMMENT ON FUNCTION cdp.shape_view(name, text, text[], text[], text[], text[], text) IS
-'Creates a view in schema cdp, or brings it to these columns without breaking what was built on it: new columns are appended; one that goes or changes its type is an error while something depends on it.  Privileges are kept.';
+'Internal: creates a view in schema cdp, or brings it to these columns without breaking what was built on it: new columns are appended; one that goes or changes its type is an error while something depends on it.  Privileges are kept.';
 
 -- ---------- the columns of a profile ----------
 
@@ -203,7 +203,7 @@ BEGIN ATOMIC
         ('record_count', 'bigint', 'number of records that are not events')
     ) AS v(name, type, comment);
 END;
-COMMENT ON FUNCTION cdp.profile_fixed_columns() IS 'The columns of cdp.profiles that are neither traits nor namespaces.';
+COMMENT ON FUNCTION cdp.profile_fixed_columns() IS 'Internal: the columns of cdp.profiles that are neither traits nor namespaces.';
 
 -- A namespace has a column unless a trait is named like it.
 CREATE FUNCTION cdp.profile_columns(
@@ -238,7 +238,7 @@ BEGIN
 END
 $columns$;
 COMMENT ON FUNCTION cdp.profile_columns() IS
-'The columns of cdp.profiles that follow declarations: namespaces, then traits; trait_key and namespace_id say where the value comes from, survivorship is the policy of the trait where it is not the default one.';
+'Internal: the columns of cdp.profiles that follow declarations: namespaces, then traits; trait_key and namespace_id say where the value comes from, survivorship is the policy of the trait where it is not the default one.';
 
 CREATE FUNCTION cdp.shape_profiles() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -325,7 +325,7 @@ BEGIN
 END
 $shape$;
 COMMENT ON FUNCTION cdp.shape_profiles() IS
-'Brings the columns of cdp_data.profile_row and of cdp.profiles to the declared traits and the namespaces.';
+'Internal: brings the columns of cdp_data.profile_row and of cdp.profiles to the declared traits and the namespaces.';
 
 CREATE FUNCTION cdp.declare_namespace_column(namespace text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -374,7 +374,7 @@ BEGIN
     END IF;
 END
 $check$;
-COMMENT ON FUNCTION cdp.check_trait_name(text) IS 'Raises an error that says why a name cannot be that of a trait.';
+COMMENT ON FUNCTION cdp.check_trait_name(text) IS 'Internal: raises an error that says why a name cannot be that of a trait.';
 
 CREATE FUNCTION cdp.require_declarer() RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -386,7 +386,7 @@ BEGIN
 END
 $require$;
 COMMENT ON FUNCTION cdp.require_declarer() IS
-'Raises an error unless the caller may add columns to the storage, which takes its owner or a member of that role; otherwise does nothing.';
+'Internal: raises an error unless the caller may add columns to the storage, which takes its owner or a member of that role; otherwise does nothing.';
 
 -- Whether values of one type can all stand in a column of the other.
 CREATE FUNCTION cdp.trait_accepts(type text, expression_type text) RETURNS boolean
@@ -394,7 +394,7 @@ CREATE FUNCTION cdp.trait_accepts(type text, expression_type text) RETURNS boole
     RETURN type = expression_type OR type IN ('text', 'jsonb') OR type = 'numeric' AND expression_type IN ('bigint', 'double precision')
         OR type = 'double precision' AND expression_type IN ('bigint', 'numeric');
 COMMENT ON FUNCTION cdp.trait_accepts(text, text) IS
-'Whether a trait of a type takes the values of an expression of another one: text and jsonb take everything, numeric and double precision take numbers.';
+'Internal: whether a trait of a type takes the values of an expression of another one: text and jsonb take everything, numeric and double precision take numbers.';
 
 CREATE FUNCTION cdp.trait_sources(key text, OUT source text, OUT type text) RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -407,7 +407,7 @@ BEGIN
     FROM cdp_data.source_column AS s WHERE s.kind = 'trait' AND s.name = $1 ORDER BY 1;
 END
 $sources$;
-COMMENT ON FUNCTION cdp.trait_sources(text) IS 'The sources that have an expression for a trait, with the type in which it would be kept.';
+COMMENT ON FUNCTION cdp.trait_sources(text) IS 'Internal: the sources that have an expression for a trait, with the type in which it would be kept.';
 
 CREATE FUNCTION cdp.declare_trait_columns(source text, traits text[], types regtype[]) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -557,7 +557,7 @@ BEGIN
     RETURN found_id;
 END
 $require$;
-COMMENT ON FUNCTION cdp.require_trait(text) IS 'The key of a trait; an error when there is none of that name.';
+COMMENT ON FUNCTION cdp.require_trait(text) IS 'Internal: the key of a trait; an error when there is none of that name.';
 
 CREATE FUNCTION cdp.alter_trait(
     name text, type regtype DEFAULT NULL, survivorship text DEFAULT NULL, sources text[] DEFAULT NULL,

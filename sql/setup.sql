@@ -48,7 +48,7 @@ CREATE FUNCTION cdp.require_storage() RETURNS void
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'cdp_require_storage';
 COMMENT ON FUNCTION cdp.require_storage() IS
-'Raises an error with a hint when the storage of the platform is missing or of another version; otherwise does nothing.';
+'Internal: raises an error with a hint when the storage of the platform is missing or of another version; otherwise does nothing.';
 
 -- Asked before a setting or a label is touched, so that the error says what to do.
 CREATE FUNCTION cdp.require_admin() RETURNS void
@@ -65,7 +65,7 @@ BEGIN
 END
 $require$;
 COMMENT ON FUNCTION cdp.require_admin() IS
-'Raises an error with a hint when the caller may not change namespaces, options, blocks and labels; otherwise does nothing.';
+'Internal: raises an error with a hint when the caller may not change namespaces, options, blocks and labels; otherwise does nothing.';
 
 CREATE FUNCTION cdp.require_owner() RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -83,7 +83,7 @@ BEGIN
 END
 $require$;
 COMMENT ON FUNCTION cdp.require_owner() IS
-'Raises an error when the storage exists and belongs to a role of which the caller is no member; otherwise does nothing.';
+'Internal: raises an error when the storage exists and belongs to a role of which the caller is no member; otherwise does nothing.';
 
 CREATE FUNCTION cdp.setup() RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -238,7 +238,7 @@ BEGIN ATOMIC
         ('sources'), ('refresh_log'), ('health'),
         ('profiles'), ('profile_values'), ('events'), ('traits')) AS v(name);
 END;
-COMMENT ON FUNCTION cdp.view_names() IS 'The views that cdp.setup() creates in schema cdp.';
+COMMENT ON FUNCTION cdp.view_names() IS 'Internal: the views that cdp.setup() creates in schema cdp.';
 
 CREATE FUNCTION cdp.teardown(keep_data boolean DEFAULT true) RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

@@ -78,7 +78,7 @@ BEGIN
 END
 $checks$;
 COMMENT ON FUNCTION cdp.health_checks() IS
-'What the view cdp.health shows: the rows of each function of the extension that is named cdp.<capability>_health().';
+'Internal: what the view cdp.health shows: the rows of each function of the extension that is named cdp.<capability>_health().';
 
 -- ---------- views ----------
 

@@ -32,7 +32,7 @@ BEGIN
 END
 $query$;
 COMMENT ON FUNCTION cdp.changed_query(text, regclass) IS
-'What cdp.changed_keys runs over the relation "changed", and under which role and settings; no row when there is no such source, or when the table is neither its table nor a partition of it.';
+'Internal: what cdp.changed_keys runs over the relation "changed", and under which role and settings; no row when there is no such source, or when the table is neither its table nor a partition of it.';
 
 CREATE FUNCTION cdp.changed_keys(source text, relation regclass, changed refcursor) RETURNS SETOF text
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -59,7 +59,7 @@ BEGIN ATOMIC
     SELECT "left"(state, 2) = ANY (ARRAY['21', '22', '23', '2F', '38', '39', '54', 'P0']);
 END;
 COMMENT ON FUNCTION cdp.is_about_rows(text) IS
-'Whether an error with this SQLSTATE is likely due to a value of one row, so that other rows may do better.';
+'Internal: whether an error with this SQLSTATE is likely due to a value of one row, so that other rows may do better.';
 
 CREATE FUNCTION cdp.note_failed_capture(source text, record_key text, state text, message text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -334,7 +334,7 @@ BEGIN
 END
 $triggers$;
 COMMENT ON FUNCTION cdp.capture_triggers(text) IS
-'The triggers that a source with capture has to have, on its table and on each partition.';
+'Internal: the triggers that a source with capture has to have, on its table and on each partition.';
 
 CREATE FUNCTION cdp.verify_capture(source text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -367,7 +367,7 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $verify$;
 COMMENT ON FUNCTION cdp.verify_capture(text) IS
-'Puts back the triggers of a source with capture that are missing or disabled, after its table was created anew or got a partition.  True when there were any, so that a full compare has to follow.';
+'Internal: puts back the triggers of a source with capture that are missing or disabled, after its table was created anew or got a partition.  True when there were any, so that a full compare has to follow.';
 
 CREATE FUNCTION cdp.remove_capture(source text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -389,7 +389,7 @@ BEGIN
 END
 $remove$;
 COMMENT ON FUNCTION cdp.remove_capture(text) IS
-'Takes the triggers of a source away, wherever they are, and forgets the keys that they noted; part of cdp.drop_source.';
+'Part of cdp.drop_source: takes the triggers of a source away, wherever they are, and forgets the keys that they noted.';
 
 CREATE FUNCTION cdp.install_capture(source text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -431,4 +431,4 @@ BEGIN
 END
 $install$;
 COMMENT ON FUNCTION cdp.install_capture(text) IS
-'Gives the table of a source, and each partition, the triggers that its declaration asks for; part of cdp.create_source and cdp.alter_source.';
+'Part of cdp.create_source and cdp.alter_source: gives the table of a source, and each partition, the triggers that its declaration asks for.';

@@ -56,7 +56,7 @@ BEGIN
     END IF;
 END
 $require$;
-COMMENT ON FUNCTION cdp.require_source(text) IS 'Raises an error with a hint when no such source is declared; otherwise does nothing.';
+COMMENT ON FUNCTION cdp.require_source(text) IS 'Internal: raises an error with a hint when no such source is declared; otherwise does nothing.';
 
 CREATE FUNCTION cdp.lock_source(source text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -72,7 +72,7 @@ BEGIN
 END
 $lock$;
 COMMENT ON FUNCTION cdp.lock_source(text) IS
-'Lets one transaction at a time refresh, alter or drop a source; the next one waits, with a notice.';
+'Internal: lets one transaction at a time refresh, alter or drop a source; the next one waits, with a notice.';
 
 -- ---------- columns of events ----------
 
@@ -118,7 +118,7 @@ BEGIN
 END
 $add$;
 COMMENT ON FUNCTION cdp.add_columns(regclass, text[], text[]) IS
-'Adds columns to a table of the storage in one ALTER TABLE, which waits for two seconds at a time, five times at most.  An error near the limit of 1,600 columns.';
+'Internal: adds columns to a table of the storage in one ALTER TABLE, which waits for two seconds at a time, five times at most.  An error near the limit of 1,600 columns.';
 
 CREATE FUNCTION cdp.register_source_properties(source text, names text[], types text[]) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -185,7 +185,7 @@ BEGIN
 END
 $check$;
 COMMENT ON FUNCTION cdp.check_watermark_overlap(text, text) IS
-'Raises an error when an overlap does not go with the type of its watermark.';
+'Internal: raises an error when an overlap does not go with the type of its watermark.';
 
 CREATE FUNCTION cdp.store_source(
     name text, relation text,
@@ -276,7 +276,7 @@ CREATE FUNCTION cdp.verify_source(source text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_verify_source';
 COMMENT ON FUNCTION cdp.verify_source(text) IS
-'Reads the declaration of a source against its relation as it is now; an error when the relation, a column or a right is missing, or a type has changed.';
+'Internal: reads the declaration of a source against its relation as it is now; an error when the relation, a column or a right is missing, or a type has changed.';
 
 CREATE FUNCTION cdp.drop_source(name text, keep_data boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -329,7 +329,7 @@ BEGIN
 END
 $key$;
 COMMENT ON FUNCTION cdp.source_key(text) IS
-'The record_key of a source as one SQL expression of type text over a row of its relation, which goes by its own name.  A key of several columns is the text of a JSON array.';
+'Internal: the record_key of a source as one SQL expression of type text over a row of its relation, which goes by its own name.  A key of several columns is the text of a JSON array.';
 
 CREATE FUNCTION cdp.source_stored_keys(source text) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -622,4 +622,4 @@ BEGIN
 END
 $query$;
 COMMENT ON FUNCTION cdp.source_query(text, text, text) IS
-'What cdp.take_in runs for a source; the selections are first and all (the first time, when nothing is stored), since (a watermark), keys ($1 text[]) and missing, and list for cdp.source_keys.  See sql/source_take_in.sql.';
+'Internal: what cdp.take_in runs for a source; the selections are first and all (the first time, when nothing is stored), since (a watermark), keys ($1 text[]) and missing, and list for cdp.source_keys.  See sql/source_take_in.sql.';

@@ -118,7 +118,7 @@ COMMENT ON FUNCTION cdp.refresh_step(bigint, boolean, integer, text) IS
 CREATE FUNCTION cdp.elapsed(since timestamptz) RETURNS text
     LANGUAGE sql VOLATILE PARALLEL SAFE
     RETURN pg_catalog.round((EXTRACT(epoch FROM (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) since)))::numeric, 1)::text OPERATOR(pg_catalog.||) ' s';
-COMMENT ON FUNCTION cdp.elapsed(timestamptz) IS 'The time since then, for progress lines.';
+COMMENT ON FUNCTION cdp.elapsed(timestamptz) IS 'Internal: the time since then, for progress lines.';
 
 CREATE FUNCTION cdp.finish_refresh(refresh_id bigint, is_atomic boolean, attempt integer) RETURNS boolean
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -413,7 +413,7 @@ BEGIN ATOMIC
     SELECT pg_catalog.array_agg(x.a OPERATOR(pg_catalog.+) x.b ORDER BY x.place)
     FROM ROWS FROM (pg_catalog.unnest(a), pg_catalog.unnest(b)) WITH ORDINALITY AS x(a, b, place);
 END;
-COMMENT ON FUNCTION cdp.add_counts(bigint[], bigint[]) IS 'Adds two lists of counts place by place.';
+COMMENT ON FUNCTION cdp.add_counts(bigint[], bigint[]) IS 'Internal: adds two lists of counts place by place.';
 
 CREATE FUNCTION cdp.refresh_source(refresh_id bigint, is_atomic boolean, attempt integer, source text, full_compare boolean, allow_deletes boolean) RETURNS boolean
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
