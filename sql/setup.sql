@@ -39,7 +39,7 @@ COMMENT ON FUNCTION cdp.option_defaults() IS
 
 CREATE FUNCTION cdp.storage_version() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN 2;
+    RETURN 3;
 COMMENT ON FUNCTION cdp.storage_version() IS
 'The version of the storage that this version of the extension works with; cdp.setup() brings the storage to it.';
 
@@ -146,6 +146,10 @@ BEGIN
         PERFORM cdp.create_profile_storage();
         PERFORM cdp.create_source_storage();
     END IF;
+    IF stored < 3 THEN
+        PERFORM cdp.create_trait_storage();
+        PERFORM cdp.create_segment_storage();
+    END IF;
 
     PERFORM cdp.create_storage_triggers();
     PERFORM cdp.create_capture_functions();
@@ -181,7 +185,9 @@ BEGIN
             ('source', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
             ('source_column', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
             ('trait', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
-            ('source', 'check_source_owner', 'BEFORE INSERT OR UPDATE', 'ROW')
+            ('expression', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
+            ('source', 'check_source_owner', 'BEFORE INSERT OR UPDATE', 'ROW'),
+            ('expression', 'check_expression_owner', 'BEFORE INSERT OR UPDATE', 'ROW')
         ) AS v(relation, name, events, level)
         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
                           WHERE t.tgname = v.name AND t.tgrelid = pg_catalog.to_regclass(pg_catalog.format('cdp_data.%I', v.relation)))
@@ -332,7 +338,7 @@ AS $grant$
 DECLARE
     view_name text;
     settings CONSTANT text := 'cdp_data.storage, cdp_data.namespace, cdp_data.option, cdp_data.blocked_identifier, cdp_data.label, '
-        'cdp_data.source, cdp_data.source_column, cdp_data.property, cdp_data.trait';
+        'cdp_data.source, cdp_data.source_column, cdp_data.property, cdp_data.trait, cdp_data.expression, cdp_data.expression_fact';
 BEGIN
     IF role IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be null';
