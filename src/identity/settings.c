@@ -33,7 +33,7 @@
 #include "identity/settings.h"
 #include "regex/regex.h"
 
-#define CDP_STORAGE_VERSION 2
+#define CDP_STORAGE_VERSION 3
 
 static GraphRelations relations;
 static bool relations_valid = false;
