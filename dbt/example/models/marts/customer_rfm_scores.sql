@@ -1,0 +1,1 @@
+{{ cdp.rfm_scores(ref('customer_rfm')) }}

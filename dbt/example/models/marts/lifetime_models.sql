@@ -1,0 +1,1 @@
+{{ cdp.lifetime_models(ref('customer_rfm')) }}

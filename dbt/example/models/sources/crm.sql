@@ -1,0 +1,10 @@
+{{ config(
+    materialized='cdp_source',
+    record_key='id',
+    observed_at='updated_at',
+    identifiers='email, work_email AS email, phone, id AS crm_id',
+    traits='first_name, last_name, country, newsletter',
+    deleted='archived',
+    watermark='loaded_at'
+) }}
+{{ ref('stg_contacts') }}

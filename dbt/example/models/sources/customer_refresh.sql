@@ -1,0 +1,6 @@
+{{ config(materialized='cdp_refresh') }}
+select * from {{ ref('crm') }}
+union all
+select * from {{ ref('orders') }}
+union all
+select * from {{ ref('web') }}

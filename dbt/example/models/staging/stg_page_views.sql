@@ -1,0 +1,2 @@
+select view_id, browser, login, path, viewed_at
+from {{ ref('raw_page_views') }}

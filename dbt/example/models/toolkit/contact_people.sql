@@ -1,0 +1,1 @@
+{{ cdp.connected_components(ref('contact_edges')) }}

@@ -1,0 +1,1 @@
+{{ cdp.profile_agg(ref('contact_candidates'), 'person') }}
