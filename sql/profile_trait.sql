@@ -463,6 +463,29 @@ $declare$;
 COMMENT ON FUNCTION cdp.declare_trait_columns(text, text[], regtype[]) IS
 'Part of cdp.create_source and cdp.alter_source: gives the traits of a select list a column, of the type of the expression and with the default policy, and raises an error where the type does not agree with the declared trait or with another source.';
 
+-- Where a source does not say since when its rows say what they say, that is known from now on.
+CREATE FUNCTION cdp.begin_history(key text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $begin$
+BEGIN
+    INSERT INTO cdp_data.contribution_history AS h (hub, source, record_key, observed_at, traits)
+    SELECT c.hub, c.source, c.record_key,
+           CASE WHEN EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = c.source AND s.observed_at IS NOT NULL)
+                     AND NOT EXISTS (SELECT FROM cdp_data.contribution_history AS n
+                                     WHERE n.source = c.source AND n.record_key = c.record_key AND n.observed_at > c.observed_at)
+                THEN c.observed_at ELSE GREATEST(c.observed_at, pg_catalog.now()) END,
+           cdp.remove_traits(c.traits, ARRAY(
+               SELECT p.trait FROM cdp.profile_traits(c.traits) AS p
+               WHERE p.trait <> $1 AND NOT EXISTS (SELECT FROM cdp_data.trait AS t WHERE t.key = p.trait AND t.history)))
+    FROM cdp_data.contribution AS c
+    WHERE c.traits OPERATOR(cdp.?) $1
+    ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits;
+END
+$begin$;
+COMMENT ON FUNCTION cdp.begin_history(text) IS
+'Part of cdp.create_trait and cdp.alter_trait: what the records say of a trait now is the first version of its history.';
+
 CREATE FUNCTION cdp.set_trait(
     trait_id integer, type text, survivorship text, sources text[], ignore_empty boolean, history boolean)
     RETURNS void
@@ -494,6 +517,9 @@ BEGIN
     UPDATE cdp_data.trait AS t
     SET type = $2, survivorship = $3, sources = CASE WHEN $3 = 'priority' THEN $4 END, ignore_empty = $5, history = $6, is_declared = true
     WHERE t.trait_id = $1;
+    IF $6 AND NOT known.history THEN
+        PERFORM cdp.begin_history(known.key);
+    END IF;
     PERFORM cdp.shape_profiles();
     INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
 END

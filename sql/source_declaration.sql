@@ -370,6 +370,10 @@ BEGIN
     INTO history
     FROM cdp_data.source_column AS c JOIN cdp_data.trait AS t ON t.key = c.name AND t.history
     WHERE c.source = s.name AND c.kind = 'trait' HAVING pg_catalog.count(*) > 0;
+    -- A trait that the source gives no longer ends with the next version of each record.
+    IF history IS NULL AND s.kind = 'record' AND EXISTS (SELECT FROM cdp_data.contribution_history AS h WHERE h.source = s.name) THEN
+        history := '''{}''::cdp.profile';
+    END IF;
 
     parts := ARRAY[pg_catalog.format(
         'gone AS (DELETE FROM cdp_data.%I AS t WHERE t.source = %L AND t.record_key = ANY (ARRAY(SELECT i.record_key FROM incoming AS i WHERE i.deleted)) RETURNING t.hub, t.record_key)',
@@ -444,8 +448,14 @@ BEGIN
     IF history IS NOT NULL THEN
         parts := parts || pg_catalog.format(
             'versions AS (INSERT INTO cdp_data.contribution_history AS t (hub, source, record_key, observed_at, traits)'
-            ' SELECT c.hub, %L, c.record_key, c.observed_at, c.versioned_traits FROM changed AS c'
-            ' ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits)', s.name);
+            ' SELECT c.hub, %L, c.record_key, %s, c.versioned_traits FROM changed AS c'
+            ' ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits)', s.name,
+            -- What comes without a time of its own, under the time of an earlier version, or back after
+            -- it was gone, was not known before it arrived.
+            CASE WHEN s.observed_at IS NULL THEN 'GREATEST(c.observed_at, pg_catalog.now())'
+                 WHEN selection = 'first' THEN 'c.observed_at'
+                 ELSE pg_catalog.format('CASE WHEN EXISTS (SELECT FROM cdp_data.contribution_history AS h WHERE h.source = %L AND h.record_key = c.record_key'
+                                        ' AND h.observed_at >= c.observed_at) THEN GREATEST(c.observed_at, pg_catalog.now()) ELSE c.observed_at END', s.name) END);
     END IF;
     IF selection IN ('first', 'all', 'since') THEN
         parts := parts || pg_catalog.format(

@@ -31,7 +31,8 @@ DECLARE
     with_history text[];
     spoken record;
     past cdp.profile;
-    previous_hub bigint;
+    previous record;
+    version_time timestamptz;
     written bigint;
     people bigint[];
 BEGIN
@@ -39,7 +40,7 @@ BEGIN
     INTO names, types, with_history
     FROM cdp_data.trait AS t WHERE $5 ? t.key;
     spoken := cdp.profile_of_json($1, $3, $5, record, names, types, zone);
-    SELECT c.hub INTO previous_hub FROM cdp_data.contribution AS c WHERE c.source = $1 AND c.record_key = $2 FOR UPDATE;
+    SELECT c.hub, c.observed_at INTO previous FROM cdp_data.contribution AS c WHERE c.source = $1 AND c.record_key = $2 FOR UPDATE;
     INSERT INTO cdp_data.contribution AS c (hub, observed_at, source, record_key, traits)
     VALUES ($4, $3, $1, $2, spoken.said)
     ON CONFLICT ON CONSTRAINT contribution_key DO UPDATE
@@ -48,11 +49,19 @@ BEGIN
     WHERE c.observed_at <= EXCLUDED.observed_at
       AND ROW(c.hub, c.observed_at, c.traits)::record OPERATOR(pg_catalog.*<>) ROW(EXCLUDED.hub, EXCLUDED.observed_at, EXCLUDED.traits)::record;
     GET DIAGNOSTICS written = ROW_COUNT;
-    IF with_history IS NOT NULL THEN
+    -- What comes without a time of its own, or under the time of an earlier version, was not known
+    -- before it arrived; a version that comes late is one of its time.
+    IF with_history IS NOT NULL OR EXISTS (SELECT FROM cdp_data.contribution_history AS h WHERE h.source = $1 AND h.record_key = $2) THEN
+        version_time := CASE
+            WHEN written > 0 AND EXISTS (SELECT FROM cdp_data.contribution_history AS h WHERE h.source = $1 AND h.record_key = $2 AND h.observed_at >= $3)
+                THEN GREATEST($3, pg_catalog.now())
+            WHEN written > 0 OR $3 < previous.observed_at THEN $3 END;
+    END IF;
+    IF version_time IS NOT NULL THEN
         SELECT j.said INTO past
-        FROM cdp.profile_of_json($1, $3, (SELECT pg_catalog.jsonb_object_agg(e.key, e.value) FROM pg_catalog.jsonb_each($5) AS e WHERE e.key = ANY (with_history)),
+        FROM cdp.profile_of_json($1, $3, (SELECT COALESCE(pg_catalog.jsonb_object_agg(e.key, e.value), '{}') FROM pg_catalog.jsonb_each($5) AS e WHERE e.key = ANY (with_history)),
                                  record, names, types, zone) AS j;
-        INSERT INTO cdp_data.contribution_history AS h (hub, source, record_key, observed_at, traits) VALUES ($4, $1, $2, $3, past)
+        INSERT INTO cdp_data.contribution_history AS h (hub, source, record_key, observed_at, traits) VALUES ($4, $1, $2, version_time, past)
         ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET hub = EXCLUDED.hub, traits = EXCLUDED.traits;
     END IF;
     IF spoken.unfit <> '{}' THEN
@@ -65,7 +74,7 @@ BEGIN
         FROM cdp_data.identifier AS i WHERE i.id = $4;
     END IF;
     IF written > 0 THEN
-        people := ARRAY(SELECT DISTINCT i.profile_id FROM cdp_data.identifier AS i WHERE i.id = ANY (ARRAY[$4, previous_hub]));
+        people := ARRAY(SELECT DISTINCT i.profile_id FROM cdp_data.identifier AS i WHERE i.id = ANY (ARRAY[$4, previous.hub]));
         PERFORM cdp.materialize_profiles(people);
     END IF;
 END
