@@ -1,8 +1,8 @@
 /*
  * owner.c
- *		Running the text of a source with the rights of the source's owner, as a
- *		security-restricted operation with settings of its own, so that it means
- *		the same whoever makes it run.
+ *		Running the text of a definition with the rights of the definition's owner,
+ *		as a security-restricted operation with settings of its own, so that it
+ *		means the same whoever makes it run.
  */
 #include "postgres.h"
 
@@ -16,28 +16,36 @@
 #include "source/owner.h"
 
 /*
- * Looks the role up.  The definition of a source is a row, which the owner of
- * the storage can write: so its text runs only with rights that the owner of
- * the storage has anyway.
+ * Looks the role of a definition up: kind is "source", "segment" or "computed
+ * trait".  A definition is a row, which the owner of the storage can write: so
+ * its text runs only with rights that the owner of the storage has anyway.
  *
  * Errors: there is no such role; the owner of the storage is no member of it.
  */
 void
-source_owner_find(SourceOwner *owner, const char *source, const char *role)
+source_owner_find_for(SourceOwner *owner, const char *kind, const char *name, const char *role)
 {
+	const char *alter = strcmp(kind, "computed trait") == 0 ? "computed_trait" : kind;
+
 	owner->role = get_role_oid(role, true);
 	if (!OidIsValid(owner->role))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the owner of source \"%s\", role \"%s\", does not exist", source, role),
-				 errhint("A role that may read the source's table runs SELECT cdp.alter_source('%s', owner => current_user).", source)));
+				 errmsg("the owner of %s \"%s\", role \"%s\", does not exist", kind, name, role),
+				 errhint("A role that may read what it reads runs SELECT cdp.alter_%s('%s', owner => current_user).", alter, name)));
 	if (!has_privs_of_role(storage_owner(), owner->role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("source \"%s\" belongs to role \"%s\", of which the owner of the storage is no member", source, role),
-				 errhint("Run GRANT %s TO %s, or give the source to another role with cdp.alter_source.",
+				 errmsg("%s \"%s\" belongs to role \"%s\", of which the owner of the storage is no member", kind, name, role),
+				 errhint("Run GRANT %s TO %s, or give the %s to another role with cdp.alter_%s.",
 						 quote_identifier(role),
-						 quote_identifier(GetUserNameFromId(storage_owner(), false)))));
+						 quote_identifier(GetUserNameFromId(storage_owner(), false)), kind, alter)));
+}
+
+void
+source_owner_find(SourceOwner *owner, const char *source, const char *role)
+{
+	source_owner_find_for(owner, "source", source, role);
 }
 
 static void

@@ -17,6 +17,7 @@ typedef struct SourceOwner
 	int			guc_level;
 } SourceOwner;
 
+extern void source_owner_find_for(SourceOwner *owner, const char *kind, const char *name, const char *role);
 extern void source_owner_find(SourceOwner *owner, const char *source, const char *role);
 extern void source_owner_enter(SourceOwner *owner);
 extern void source_owner_leave(SourceOwner *owner);

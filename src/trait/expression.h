@@ -43,6 +43,7 @@ typedef enum ExpressionShape
 
 extern List *expression_load(const int32 *ids, int count);
 extern Expression *expression_find(const char *kind, const char *name, bool missing_ok);
+extern Expression *expression_of_caller(text *predicate);
 extern void expression_enter(const Expression *expression, SourceOwner *owner);
 extern char *expression_statement(List *expressions, ExpressionShape shape, int flags);
 

@@ -1,0 +1,490 @@
+/*
+ * expression_clock.c
+ *		The clock in analysed expressions: where it is read, another clock in its
+ *		place, and when it changes a result.
+ *
+ * A result changes by the clock alone only where a comparison with it changes
+ * its outcome.  Where the comparison is of the form "a time < now() - interval",
+ * that is at the time plus the interval.  The end of a calendar day is another
+ * such time.  Everything else is taken to change always.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
+#include "datatype/timestamp.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "pgtime.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "cdp.h"
+#include "trait/expression_tree.h"
+
+PG_FUNCTION_INFO_V1(cdp_window_closes);
+
+/* ---------- where it is read ---------- */
+
+static bool
+is_clock_function(Oid function)
+{
+	return function == F_NOW || function == F_TRANSACTION_TIMESTAMP || function == F_STATEMENT_TIMESTAMP;
+}
+
+static bool
+is_age_of_today(const Node *node)
+{
+	return IsA(node, FuncExpr) &&
+		(((const FuncExpr *) node)->funcid == F_AGE_TIMESTAMPTZ || ((const FuncExpr *) node)->funcid == F_AGE_TIMESTAMP);
+}
+
+static bool
+is_clock_value(const Node *node)
+{
+	if (!IsA(node, SQLValueFunction))
+		return false;
+	switch (((const SQLValueFunction *) node)->op)
+	{
+		case SVFOP_CURRENT_DATE:
+		case SVFOP_CURRENT_TIME:
+		case SVFOP_CURRENT_TIME_N:
+		case SVFOP_CURRENT_TIMESTAMP:
+		case SVFOP_CURRENT_TIMESTAMP_N:
+		case SVFOP_LOCALTIME:
+		case SVFOP_LOCALTIME_N:
+		case SVFOP_LOCALTIMESTAMP:
+		case SVFOP_LOCALTIMESTAMP_N:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Does the node itself read the clock? */
+static bool
+is_clock(const Node *node)
+{
+	return (IsA(node, FuncExpr) && is_clock_function(((const FuncExpr *) node)->funcid)) || is_clock_value(node) || is_age_of_today(node);
+}
+
+static bool
+clock_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (is_clock(node))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, clock_walker, context, 0);
+	return expression_tree_walker(node, clock_walker, context);
+}
+
+bool
+clock_is_read(Node *tree)
+{
+	return clock_walker(tree, NULL);
+}
+
+/* ---------- another one in its place ---------- */
+
+typedef struct Replacing
+{
+	Node	   *clock;			/* timestamptz, of the level of the whole tree */
+	int			depth;
+} Replacing;
+
+static Node *
+cast_to(Node *node, Oid type, int32 typmod)
+{
+	Node	   *result = coerce_to_target_type(NULL, node, exprType(node), type, typmod, COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
+
+	if (result == NULL)
+		elog(ERROR, "could not cast the clock to %s", format_type_be(type));
+	return result;
+}
+
+static Node *
+replace_mutator(Node *node, void *argument)
+{
+	Replacing  *replacing = argument;
+	Node	   *clock;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Query))
+	{
+		Query	   *result;
+
+		replacing->depth++;
+		result = query_tree_mutator((Query *) node, replace_mutator, argument, 0);
+		replacing->depth--;
+		return (Node *) result;
+	}
+	if (!is_clock(node))
+		return expression_tree_mutator(node, replace_mutator, argument);
+	clock = copyObject(replacing->clock);
+	if (replacing->depth > 0)
+		IncrementVarSublevelsUp(clock, replacing->depth, 0);
+	if (is_age_of_today(node))
+	{
+		/* age(x) is age(current_date, x), see pg_proc */
+		FuncExpr   *age = castNode(FuncExpr, node);
+		bool		is_zoned = age->funcid == F_AGE_TIMESTAMPTZ;
+		Node	   *today = cast_to(cast_to(clock, DATEOID, -1), is_zoned ? TIMESTAMPTZOID : TIMESTAMPOID, -1);
+		Node	   *other = replace_mutator(linitial(age->args), argument);
+
+		return (Node *) makeFuncExpr(is_zoned ? F_AGE_TIMESTAMPTZ_TIMESTAMPTZ : F_AGE_TIMESTAMP_TIMESTAMP, INTERVALOID,
+									 list_make2(today, other), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	}
+	if (IsA(node, SQLValueFunction))
+		return cast_to(clock, castNode(SQLValueFunction, node)->type, castNode(SQLValueFunction, node)->typmod);
+	return clock;
+}
+
+/*
+ * The tree with the clock (timestamptz) in the place of now() and its kin.
+ */
+Node *
+clock_replace(Node *tree, Node *clock)
+{
+	Replacing	replacing = {.clock = clock};
+
+	return replace_mutator(tree, &replacing);
+}
+
+/* ---------- when it changes a result ---------- */
+
+typedef struct Finding
+{
+	List	   *windows;
+	bool		is_inner;		/* in an aggregate */
+	List	   *filter;			/* of the aggregate, without what reads the clock */
+	int			depth;			/* of subqueries */
+} Finding;
+
+static void
+add_window(Finding *finding, WindowKind kind, Node *at, Interval *width)
+{
+	Window	   *window = palloc0(sizeof(Window));
+
+	window->kind = kind;
+	window->at = at;
+	window->width = width;
+	window->is_inner = finding->is_inner && kind == WINDOW_CLOSES;
+	window->filter = finding->filter;
+	finding->windows = lappend(finding->windows, window);
+}
+
+/* The clock as timestamptz, and nothing more. */
+static bool
+is_bare_clock(Node *node)
+{
+	return (IsA(node, FuncExpr) && is_clock_function(castNode(FuncExpr, node)->funcid)) ||
+		(IsA(node, SQLValueFunction) && castNode(SQLValueFunction, node)->op == SVFOP_CURRENT_TIMESTAMP);
+}
+
+static Interval *
+interval_constant(Node *node)
+{
+	if (IsA(node, Const) && castNode(Const, node)->consttype == INTERVALOID && !castNode(Const, node)->constisnull)
+		return DatumGetIntervalP(castNode(Const, node)->constvalue);
+	return NULL;
+}
+
+static Interval *
+negated(const Interval *interval)
+{
+	return DatumGetIntervalP(DirectFunctionCall1(interval_um, IntervalPGetDatum(interval)));
+}
+
+/*
+ * now(), now() - interval, now() + interval: what must be added to a time to
+ * get the moment at which the clock has come so far.  NULL: of another form.
+ */
+static Interval *
+distance_from_clock(Node *node)
+{
+	OpExpr	   *operation;
+	Interval   *interval;
+
+	if (is_bare_clock(node))
+		return palloc0(sizeof(Interval));
+	if (!IsA(node, OpExpr) || list_length(castNode(OpExpr, node)->args) != 2)
+		return NULL;
+	operation = castNode(OpExpr, node);
+	if (!is_bare_clock(linitial(operation->args)) || (interval = interval_constant(lsecond(operation->args))) == NULL)
+		return NULL;
+	if (operation->opfuncid == F_TIMESTAMPTZ_MI_INTERVAL)
+		return interval;
+	if (operation->opfuncid == F_TIMESTAMPTZ_PL_INTERVAL)
+		return negated(interval);
+	return NULL;
+}
+
+/* now() - a time: the time. */
+static Node *
+time_since(Node *node)
+{
+	if (IsA(node, OpExpr) && castNode(OpExpr, node)->opfuncid == F_TIMESTAMPTZ_MI &&
+		is_bare_clock(linitial(castNode(OpExpr, node)->args)) && !clock_is_read(lsecond(castNode(OpExpr, node)->args)))
+		return lsecond(castNode(OpExpr, node)->args);
+	return NULL;
+}
+
+static bool
+is_time(Oid type)
+{
+	return type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;
+}
+
+/* One of <, <=, >=, >. */
+static bool
+is_order(const OpExpr *operation)
+{
+	List	   *interpretations = get_op_btree_interpretation(operation->opno);
+	ListCell   *cell;
+
+	foreach (cell, interpretations)
+	{
+		OpBtreeInterpretation *one = lfirst(cell);
+
+		if (one->strategy != ROWCOMPARE_EQ && one->strategy != ROWCOMPARE_NE)
+			return true;
+	}
+	return false;
+}
+
+/* A comparison of a known form: notes when it changes. */
+static bool
+find_comparison(Finding *finding, OpExpr *operation)
+{
+	if (list_length(operation->args) != 2 || !is_order(operation))
+		return false;
+	for (int i = 0; i < 2; i++)
+	{
+		Node	   *side = list_nth(operation->args, i);
+		Node	   *other = list_nth(operation->args, 1 - i);
+		Interval   *width;
+		Node	   *at;
+
+		if (!clock_is_read(side) || clock_is_read(other))
+			continue;
+		if (is_time(exprType(other)) && (width = distance_from_clock(side)) != NULL)
+		{
+			add_window(finding, WINDOW_CLOSES, cast_to(copyObject(other), TIMESTAMPTZOID, -1), width);
+			return true;
+		}
+		if ((width = interval_constant(other)) != NULL && (at = time_since(side)) != NULL)
+		{
+			/* intervals are compared with days of 24 hours and months of 30 days */
+			Interval   *exact = palloc0(sizeof(Interval));
+
+			exact->time = width->time + (width->day + (int64) width->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+			add_window(finding, WINDOW_CLOSES, copyObject(at), exact);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Something that changes with the calendar day at most. */
+static bool
+is_of_day(Node *node)
+{
+	static const char *const units[] = {"day", "week", "month", "quarter", "year", "decade", "century", "millennium"};
+
+	if (is_age_of_today(node))
+		return !clock_is_read(linitial(castNode(FuncExpr, node)->args));
+	if (IsA(node, SQLValueFunction))
+		return castNode(SQLValueFunction, node)->op == SVFOP_CURRENT_DATE;
+	if (!IsA(node, FuncExpr))
+		return false;
+	if (castNode(FuncExpr, node)->funcid == F_DATE_TIMESTAMPTZ)
+		return is_bare_clock(linitial(castNode(FuncExpr, node)->args));
+	if (castNode(FuncExpr, node)->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ)
+	{
+		Node	   *unit = linitial(castNode(FuncExpr, node)->args);
+
+		if (!IsA(unit, Const) || castNode(Const, unit)->constisnull || !is_bare_clock(lsecond(castNode(FuncExpr, node)->args)))
+			return false;
+		for (int i = 0; i < (int) lengthof(units); i++)
+			if (pg_strcasecmp(TextDatumGetCString(castNode(Const, unit)->constvalue), units[i]) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool
+window_walker(Node *node, void *argument)
+{
+	Finding    *finding = argument;
+
+	if (node == NULL)
+		return false;
+	if (finding->depth == 0)
+	{
+		if (IsA(node, OpExpr) && find_comparison(finding, castNode(OpExpr, node)))
+			return false;
+		if (is_of_day(node))
+		{
+			add_window(finding, WINDOW_MIDNIGHT, NULL, NULL);
+			return false;
+		}
+	}
+	if (is_clock(node))
+	{
+		add_window(finding, WINDOW_ANY, NULL, NULL);
+		return false;
+	}
+	if (IsA(node, Aggref) && (int) castNode(Aggref, node)->agglevelsup == finding->depth && finding->depth == 0)
+	{
+		List	   *conditions = make_ands_implicit(castNode(Aggref, node)->aggfilter);
+		List	   *filter = NIL;
+		ListCell   *cell;
+
+		foreach (cell, conditions)
+			if (!clock_is_read(lfirst(cell)))
+				filter = lappend(filter, lfirst(cell));
+		finding->is_inner = true;
+		finding->filter = filter;
+		(void) expression_tree_walker(node, window_walker, argument);
+		finding->is_inner = false;
+		finding->filter = NIL;
+		return false;
+	}
+	if (IsA(node, Query))
+	{
+		finding->depth++;
+		(void) query_tree_walker((Query *) node, window_walker, argument, 0);
+		finding->depth--;
+		return false;
+	}
+	return expression_tree_walker(node, window_walker, argument);
+}
+
+/*
+ * The times at which the clock changes a result: a list of Window.
+ */
+List *
+clock_windows(Node *tree)
+{
+	Finding		finding = {0};
+
+	(void) window_walker(tree, &finding);
+	return finding.windows;
+}
+
+/*
+ * How far off "at plus width" may be from the moment at which "now() - width"
+ * passes it: months differ in length, and days where clocks are changed.
+ */
+static const char *
+slack_of(const Interval *width, const char *time_zone)
+{
+	pg_tz	   *zone = pg_tzset(time_zone);
+	long		offset;
+
+	if (width->month != 0)
+		return "4 days";
+	if (width->day != 0 && (zone == NULL || !pg_get_timezone_offset(zone, &offset)))
+		return "3 hours";
+	return "0";
+}
+
+/* cdp.window_closes(at, width, slack, clock), within min() for events. */
+static Node *
+window_closes(const Window *window, Node *clock, const char *time_zone)
+{
+	char	   *width = DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(window->width)));
+	char	   *sql = psprintf(window->is_inner ? "SELECT pg_catalog.min(cdp.window_closes(NULL::pg_catalog.timestamptz, %s::pg_catalog.interval, '%s'::pg_catalog.interval, NULL::pg_catalog.timestamptz))" : "SELECT cdp.window_closes(NULL::pg_catalog.timestamptz, %s::pg_catalog.interval, '%s'::pg_catalog.interval, NULL::pg_catalog.timestamptz)",
+							   quote_literal_cstr(width), slack_of(window->width, time_zone));
+	Node	   *result = expression_single(sql);
+	FuncExpr   *call;
+
+	if (window->is_inner)
+	{
+		Aggref	   *aggregate = castNode(Aggref, result);
+
+		call = castNode(FuncExpr, linitial_node(TargetEntry, aggregate->args)->expr);
+		if (window->filter != NIL)
+			aggregate->aggfilter = make_ands_explicit(copyObject(window->filter));
+	}
+	else
+		call = castNode(FuncExpr, result);
+	lfirst(list_nth_cell(call->args, 0)) = copyObject(window->at);
+	lfirst(list_nth_cell(call->args, 3)) = copyObject(clock);
+	return result;
+}
+
+/*
+ * The least of the times that come, of the analysed form, as timestamptz; NULL
+ * where there is none.
+ */
+Node *
+clock_due(List *windows, Node *clock, const char *time_zone)
+{
+	List	   *times = NIL;
+	bool		is_any = false;
+	bool		is_midnight = false;
+	MinMaxExpr *least = makeNode(MinMaxExpr);
+	ListCell   *cell;
+
+	foreach (cell, windows)
+	{
+		Window	   *window = lfirst(cell);
+
+		is_any |= window->kind == WINDOW_ANY;
+		is_midnight |= window->kind == WINDOW_MIDNIGHT;
+		if (window->kind == WINDOW_CLOSES)
+			times = list_append_unique(times, window_closes(window, clock, time_zone));
+	}
+	if (is_any)
+		return copyObject(clock);
+	if (is_midnight)
+	{
+		Node	   *midnight = expression_single("SELECT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval");
+
+		times = lappend(times, clock_replace(midnight, clock));
+	}
+	if (times == NIL)
+		return NULL;
+	least->minmaxtype = TIMESTAMPTZOID;
+	least->op = IS_LEAST;
+	least->args = times;
+	least->location = -1;
+	return (Node *) least;
+}
+
+/*
+ * cdp.window_closes(at timestamptz, width interval, slack interval,
+ *		clock timestamptz) returns timestamptz
+ *
+ * The time before which "now() - width" does not pass "at", seen from the
+ * clock: at + width, less the slack.  NULL when that is over, slack included,
+ * or never; also for infinite times.
+ */
+Datum
+cdp_window_closes(PG_FUNCTION_ARGS)
+{
+	/* Beyond these, adding an interval would overflow, and nobody waits so long. */
+	const TimestampTz latest = (TimestampTz) 10000 * 366 * USECS_PER_DAY;
+	TimestampTz at = PG_GETARG_TIMESTAMPTZ(0);
+	Datum		width = PG_GETARG_DATUM(1);
+	Datum		slack = PG_GETARG_DATUM(2);
+	TimestampTz clock = PG_GETARG_TIMESTAMPTZ(3);
+	Datum		closes;
+
+	if (TIMESTAMP_NOT_FINITE(at) || at > latest || at < -latest / 2)
+		PG_RETURN_NULL();
+	closes = DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(at), width);
+	if (DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, closes, slack)) < clock)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall2(timestamptz_mi_interval, closes, slack));
+}

@@ -1,0 +1,213 @@
+/*
+ * expression_functions.c
+ *		What SQL sees of the compiler of expressions.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+#include "cdp.h"
+#include "query.h"
+#include "trait/expression_tree.h"
+
+PG_FUNCTION_INFO_V1(cdp_analyse_expression);
+PG_FUNCTION_INFO_V1(cdp_compile_segment);
+PG_FUNCTION_INFO_V1(cdp_segment_sql);
+PG_FUNCTION_INFO_V1(cdp_trait_sql);
+
+static Datum
+text_array(List *strings)
+{
+	Datum	   *elements = cdp_palloc_array(Datum, list_length(strings) + 1);
+	ListCell   *cell;
+
+	foreach (cell, strings)
+		elements[foreach_current_index(cell)] = CStringGetTextDatum(lfirst(cell));
+	return PointerGetDatum(construct_array(elements, list_length(strings), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* The name of a type, with its schema unless it is PostgreSQL's own. */
+static const char *
+type_name(Oid type)
+{
+	const char *name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+
+	return strncmp(name, "pg_catalog.", 11) == 0 ? name + 11 : name;
+}
+
+/* Checks the query of a segment; the rights of its owner must be in force. */
+static void
+check_query(const Expression *expression)
+{
+	CdpQuery   *query = cdp_query_prepare(expression->definition, "cdp.create_segment");
+	TupleDesc	descriptor = cdp_query_descriptor(query);
+
+	if (descriptor->natts != 1 || !cdp_query_coerce(query, 1, INT8OID))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the query of a segment must have one column, the profile ids"),
+				 errhint("Write SELECT profile_id FROM ...; ids are of type bigint.")));
+	cdp_query_free(query);
+}
+
+/*
+ * cdp.analyse_expression(kind text, name text, definition text,
+ *		is_query boolean, owner name, time_zone text, search_path text,
+ *		OUT type text, OUT fact_kinds text[], OUT fact_names text[])
+ *
+ * Checks a definition under the role of its owner and tells the type of its
+ * value and what it reads.  The caller must be a member of the owner.
+ *
+ * Errors: NULL arguments; a caller without the owner's rights; what is wrong
+ * with the text, with the place in it.
+ */
+Datum
+cdp_analyse_expression(PG_FUNCTION_ARGS)
+{
+	Expression	expression = {0};
+	ExpressionFacts facts = {0};
+	TupleDesc	descriptor;
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
+	Oid			role;
+
+	for (int i = 0; i < 7; i++)
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("arguments of cdp.analyse_expression must not be null")));
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	expression.is_segment = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(0)), "segment") == 0;
+	expression.name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	expression.definition = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	expression.is_query = PG_GETARG_BOOL(3);
+	expression.include_anonymous = true;
+	expression.owner = NameStr(*PG_GETARG_NAME(4));
+	expression.time_zone = text_to_cstring(PG_GETARG_TEXT_PP(5));
+	expression.search_path = text_to_cstring(PG_GETARG_TEXT_PP(6));
+	role = get_role_oid(expression.owner, true);
+	if (OidIsValid(role))
+		check_is_member_of_role(GetUserId(), role);
+
+	if (expression.is_query)
+	{
+		SourceOwner owner;
+
+		expression_enter(&expression, &owner);
+		check_query(&expression);
+		source_owner_leave(&owner);
+		values[0] = CStringGetTextDatum("boolean");
+	}
+	else
+	{
+		Compilation compilation;
+		Node	   *tree;
+
+		compilation_begin(&compilation, &expression);
+		tree = expression_analyse(&compilation, &expression, &facts);
+		values[0] = CStringGetTextDatum(expression.is_segment ? "boolean" : type_name(exprType(tree)));
+		compilation_end(&compilation);
+	}
+	values[1] = text_array(facts.kinds);
+	values[2] = text_array(facts.names);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
+
+/* The zone in which expressions without one of their own are evaluated. */
+static char *
+default_time_zone(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *result;
+
+	SPI_connect();
+	if (SPI_execute("SELECT o.value FROM cdp.options AS o WHERE o.name OPERATOR(pg_catalog.=) 'time_zone'", true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not read option time_zone");
+	result = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	return result;
+}
+
+/*
+ * A predicate that is not registered, to be run with the rights of the caller.
+ */
+Expression *
+expression_of_caller(text *predicate)
+{
+	Expression *expression = palloc0(sizeof(Expression));
+
+	expression->name = pstrdup("");
+	expression->is_segment = true;
+	expression->include_anonymous = true;
+	expression->definition = text_to_cstring(predicate);
+	expression->type_name = pstrdup("boolean");
+	expression->owner = GetUserNameFromId(GetUserId(), false);
+	expression->time_zone = default_time_zone();
+	expression->search_path = pstrdup(GetConfigOption("search_path", false, false));
+	return expression;
+}
+
+/*
+ * cdp.compile_segment(predicate text) returns text
+ *
+ * The statement that yields the profile_id of everybody for whom a predicate
+ * holds, as SQL.  Nothing is registered; the caller's rights count.
+ *
+ * Errors: NULL; what is wrong with the text, with the place in it.
+ */
+Datum
+cdp_compile_segment(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("predicate must not be null")));
+	PG_RETURN_TEXT_P(cstring_to_text(expression_statement(list_make1(expression_of_caller(PG_GETARG_TEXT_PP(0))), EXPRESSION_MEMBERS, 0)));
+}
+
+/*
+ * cdp.segment_sql(name text) returns text
+ *
+ * The statement that yields the profile_id of the members of a segment, as SQL.
+ * It means what the segment means under the segment's time zone.
+ *
+ * Errors: there is no such segment; its definition does not hold any more.
+ */
+Datum
+cdp_segment_sql(PG_FUNCTION_ARGS)
+{
+	Expression *expression = expression_find("segment", text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+
+	if (expression->is_query)
+		PG_RETURN_TEXT_P(cstring_to_text(psprintf("SELECT DISTINCT q.profile_id FROM (%s) AS q(profile_id) WHERE q.profile_id IS NOT NULL", expression->definition)));
+	PG_RETURN_TEXT_P(cstring_to_text(expression_statement(list_make1(expression), EXPRESSION_MEMBERS, 0)));
+}
+
+/*
+ * cdp.trait_sql(name text) returns text
+ *
+ * The statement that yields profile_id and the value of a computed trait for
+ * everybody, as SQL.
+ *
+ * Errors: there is no such computed trait; its definition does not hold any
+ * more.
+ */
+Datum
+cdp_trait_sql(PG_FUNCTION_ARGS)
+{
+	Expression *expression = expression_find("trait", text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+
+	PG_RETURN_TEXT_P(cstring_to_text(expression_statement(list_make1(expression), EXPRESSION_EVERYBODY, 0)));
+}

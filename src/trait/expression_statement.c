@@ -1,0 +1,496 @@
+/*
+ * expression_statement.c
+ *		From analysed expressions to one statement.
+ *
+ * Aggregates over events are cut out of the expressions, equal ones once, and
+ * go into a subquery:  for everybody one that groups the events by person and
+ * is joined to cdp.profiles, for given people one that looks their events up.
+ * What remains of the expressions is over cdp.profiles and the results of that
+ * subquery.  The frame is analysed from text, the trees are put into it, and
+ * PostgreSQL writes the whole as SQL again.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/analyze.h"
+#include "parser/parser.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+
+#include "cdp.h"
+#include "trait/expression_tree.h"
+
+/* Stand-ins, until the numbers of the relations in the frame are known. */
+#define SUMMARY_RELATION	1001	/* results of aggregates */
+#define DETAIL_RELATION		1002	/* of aggregates that read columns of profile */
+#define NONE_RELATION		1003	/* of aggregates over no events */
+
+/* So many different filters are worth a WHERE of their own. */
+#define MAX_PREFILTERS		4
+
+typedef struct Cutting
+{
+	ExpressionShape shape;
+	List	   *summary;		/* aggregates, of the analysed form */
+	List	   *detail;
+	List	   *none;			/* those of the summary whose value over no events is not NULL */
+	int			depth;
+} Cutting;
+
+/* Where the relations of the analysed form are in the frame. */
+typedef struct Placing
+{
+	int			event;
+	int			profile;
+	int			segment;
+	int			summary;
+	int			detail;
+	int			none;
+	int			shift;			/* levels by which the tree moves outwards */
+	int			depth;
+} Placing;
+
+/* ---------- cutting aggregates out ---------- */
+
+static bool
+outer_walker(Node *node, void *argument)
+{
+	int		   *depth = argument;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return (int) castNode(Var, node)->varlevelsup == *depth + OUTER_LEVEL;
+	if (IsA(node, Query))
+	{
+		bool		result;
+
+		(*depth)++;
+		result = query_tree_walker((Query *) node, outer_walker, argument, 0);
+		(*depth)--;
+		return result;
+	}
+	return expression_tree_walker(node, outer_walker, argument);
+}
+
+/* Does an aggregate read columns of profile or segment? */
+static bool
+reads_outer(Node *node)
+{
+	int			depth = 0;
+
+	return outer_walker(node, &depth);
+}
+
+/* The place of an aggregate among others, from 1; equal ones share one. */
+static int
+place_of(List **aggregates, Node *aggregate)
+{
+	ListCell   *cell;
+
+	foreach (cell, *aggregates)
+		if (equal(lfirst(cell), aggregate))
+			return foreach_current_index(cell) + 1;
+	*aggregates = lappend(*aggregates, aggregate);
+	return list_length(*aggregates);
+}
+
+/* Is the result over no rows NULL for sure? */
+static bool
+is_null_when_empty(const Aggref *aggregate)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate->aggfnoid));
+	Form_pg_aggregate form;
+	bool		has_initial;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggregate->aggfnoid);
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	(void) SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &has_initial);
+	has_initial = !has_initial;
+	result = !has_initial && (!OidIsValid(form->aggfinalfn) || func_strict(form->aggfinalfn));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static Var *
+result_var(int relation, int number, const Aggref *aggregate, int depth)
+{
+	return makeVar(relation, number, aggregate->aggtype, -1, aggregate->aggcollid, depth + OUTER_LEVEL);
+}
+
+static Node *
+cut_aggregate(Cutting *cutting, Aggref *given)
+{
+	Aggref	   *aggregate = copyObject(given);
+	Var		   *result;
+
+	/* one within a subquery moves out of it */
+	if (cutting->depth > 0)
+		IncrementVarSublevelsUp((Node *) aggregate, -cutting->depth, cutting->depth);
+	if (cutting->shape != EXPRESSION_GIVEN && reads_outer((Node *) aggregate))
+		return (Node *) result_var(DETAIL_RELATION, place_of(&cutting->detail, (Node *) aggregate), aggregate, cutting->depth);
+
+	/* the first column of the summary of everybody is the person */
+	result = result_var(SUMMARY_RELATION, place_of(&cutting->summary, (Node *) aggregate) + (cutting->shape == EXPRESSION_GIVEN ? 0 : 1),
+						aggregate, cutting->depth);
+	if (cutting->shape == EXPRESSION_GIVEN || is_null_when_empty(aggregate))
+		return (Node *) result;
+
+	/* who has no events is not in the summary */
+	if (aggregate->aggfnoid == F_COUNT_ || aggregate->aggfnoid == F_COUNT_ANY)
+	{
+		CoalesceExpr *coalesce = makeNode(CoalesceExpr);
+
+		coalesce->coalescetype = INT8OID;
+		coalesce->args = list_make2(result, makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));
+		coalesce->location = -1;
+		return (Node *) coalesce;
+	}
+	else
+	{
+		CaseExpr   *choice = makeNode(CaseExpr);
+		CaseWhen   *when = makeNode(CaseWhen);
+		NullTest   *test = makeNode(NullTest);
+
+		test->arg = (Expr *) makeVar(SUMMARY_RELATION, 1, INT8OID, -1, InvalidOid, cutting->depth + OUTER_LEVEL);
+		test->nulltesttype = IS_NULL;
+		test->location = -1;
+		when->expr = (Expr *) test;
+		when->result = (Expr *) result_var(NONE_RELATION, place_of(&cutting->none, (Node *) aggregate), aggregate, cutting->depth);
+		when->location = -1;
+		choice->casetype = aggregate->aggtype;
+		choice->casecollid = aggregate->aggcollid;
+		choice->args = list_make1(when);
+		choice->defresult = (Expr *) result;
+		choice->location = -1;
+		return (Node *) choice;
+	}
+}
+
+static Node *
+cut_mutator(Node *node, void *argument)
+{
+	Cutting    *cutting = argument;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Aggref) && (int) castNode(Aggref, node)->agglevelsup == cutting->depth)
+		return cut_aggregate(cutting, castNode(Aggref, node));
+	if (IsA(node, Query))
+	{
+		Query	   *result;
+
+		cutting->depth++;
+		result = query_tree_mutator((Query *) node, cut_mutator, argument, 0);
+		cutting->depth--;
+		return (Node *) result;
+	}
+	return expression_tree_mutator(node, cut_mutator, argument);
+}
+
+/* ---------- putting trees into the frame ---------- */
+
+static Node *
+place_mutator(Node *node, void *argument)
+{
+	Placing    *placing = argument;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		Var		   *var = copyObject(castNode(Var, node));
+		int			level = (int) var->varlevelsup - placing->depth;
+
+		if (level < 0)
+			return (Node *) var;
+		if (level == EVENT_LEVEL)
+			var->varno = placing->event;
+		else if (var->varno == PROFILE_RELATION)
+			var->varno = placing->profile;
+		else if (var->varno == SEGMENT_RELATION)
+			var->varno = placing->segment;
+		else if (var->varno == SUMMARY_RELATION)
+			var->varno = placing->summary;
+		else if (var->varno == DETAIL_RELATION)
+			var->varno = placing->detail;
+		else
+			var->varno = placing->none;
+		var->varlevelsup -= placing->shift;
+		var->varnosyn = var->varno;
+		var->varattnosyn = var->varattno;
+		return (Node *) var;
+	}
+	if (IsA(node, Query))
+	{
+		Query	   *result;
+
+		placing->depth++;
+		result = query_tree_mutator((Query *) node, place_mutator, argument, 0);
+		placing->depth--;
+		return (Node *) result;
+	}
+	return expression_tree_mutator(node, place_mutator, argument);
+}
+
+/* The number of the relation of that name; 0: there is none. */
+static int
+relation_number(const Query *query, const char *name)
+{
+	ListCell   *cell;
+
+	foreach (cell, query->rtable)
+		if (strcmp(lfirst_node(RangeTblEntry, cell)->eref->aliasname, name) == 0)
+			return foreach_current_index(cell) + 1;
+	return 0;
+}
+
+static void
+add_condition(Query *query, Node *condition)
+{
+	query->jointree->quals = make_and_qual(query->jointree->quals, condition);
+	query->hasSubLinks |= checkExprHasSubLink(condition);
+}
+
+static void
+set_target(Query *query, int number, Node *tree)
+{
+	TargetEntry *target = list_nth_node(TargetEntry, query->targetList, number - 1);
+
+	target->expr = (Expr *) tree;
+	query->hasSubLinks |= checkExprHasSubLink(tree);
+}
+
+/*
+ * The events that the aggregates of a subquery need, where that is said by few
+ * conditions; NULL: perhaps all.
+ */
+static Node *
+prefilter(List *aggregates)
+{
+	List	   *filters = NIL;
+	ListCell   *cell;
+
+	foreach (cell, aggregates)
+	{
+		Aggref	   *aggregate = lfirst_node(Aggref, cell);
+
+		if (aggregate->aggfilter == NULL)
+			return NULL;
+		filters = list_append_unique(filters, aggregate->aggfilter);
+		if (list_length(filters) > MAX_PREFILTERS)
+			return NULL;
+	}
+	if (filters == NIL)
+		return NULL;
+	return list_length(filters) == 1 ? linitial(filters) : (Node *) makeBoolExpr(OR_EXPR, filters, -1);
+}
+
+/* Fills a subquery over events with aggregates, of which the first has that number among its columns. */
+static void
+fill_subquery(Query *query, Placing placing, const char *name, List *aggregates, int first, Node *condition)
+{
+	int			number = relation_number(query, name);
+	Query	   *subquery;
+	ListCell   *cell;
+
+	if (number == 0)
+		return;
+	subquery = list_nth_node(RangeTblEntry, query->rtable, number - 1)->subquery;
+	placing.event = relation_number(subquery, "event");
+	foreach (cell, aggregates)
+		set_target(subquery, first + foreach_current_index(cell), place_mutator(lfirst(cell), &placing));
+	subquery->hasAggs = true;
+	if (condition != NULL)
+		add_condition(subquery, place_mutator(copyObject(condition), &placing));
+}
+
+/* ---------- the frame ---------- */
+
+static void
+append_placeholders(StringInfo sql, int count)
+{
+	for (int i = 1; i <= count; i++)
+		appendStringInfo(sql, "%sNULL AS value_%d", i == 1 ? "" : ", ", i);
+}
+
+/* FROM and WHERE of the statement, without the trees. */
+static void
+append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutting)
+{
+	ListCell   *cell;
+
+	appendStringInfoString(sql, " FROM cdp.profiles AS profile");
+	if (compilation->stored_segments != NIL)
+	{
+		appendStringInfoString(sql, " CROSS JOIN LATERAL (SELECT ");
+		foreach (cell, compilation->stored_segments)
+			appendStringInfo(sql, "%sEXISTS (SELECT FROM cdp.segment_members AS member WHERE member.segment OPERATOR(pg_catalog.=) %s AND member.profile_id OPERATOR(pg_catalog.=) profile.profile_id) AS %s",
+							 foreach_current_index(cell) == 0 ? "" : ", ", quote_literal_cstr(lfirst(cell)), quote_identifier(lfirst(cell)));
+		appendStringInfoString(sql, ") AS segment");
+	}
+	if (cutting->summary != NIL && cutting->shape == EXPRESSION_GIVEN)
+	{
+		appendStringInfoString(sql, " CROSS JOIN LATERAL (SELECT ");
+		append_placeholders(sql, list_length(cutting->summary));
+		appendStringInfoString(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) profile.profile_id) AS summary");
+	}
+	else if (cutting->summary != NIL)
+	{
+		appendStringInfoString(sql, " LEFT JOIN (SELECT event.profile_id, ");
+		append_placeholders(sql, list_length(cutting->summary));
+		appendStringInfoString(sql, " FROM cdp.events AS event GROUP BY event.profile_id) AS summary ON summary.profile_id OPERATOR(pg_catalog.=) profile.profile_id");
+	}
+	if (cutting->none != NIL)
+	{
+		appendStringInfoString(sql, " CROSS JOIN (SELECT ");
+		append_placeholders(sql, list_length(cutting->none));
+		appendStringInfoString(sql, " FROM cdp.events AS event WHERE false) AS none");
+	}
+	if (cutting->detail != NIL)
+	{
+		appendStringInfoString(sql, " CROSS JOIN LATERAL (SELECT ");
+		append_placeholders(sql, list_length(cutting->detail));
+		appendStringInfoString(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) profile.profile_id) AS detail");
+	}
+	if (cutting->shape == EXPRESSION_GIVEN)
+		appendStringInfoString(sql, " WHERE profile.profile_id OPERATOR(pg_catalog.=) ANY ($1)");
+}
+
+/* event.occurred_at <= clock */
+static Node *
+until_clock(const Compilation *compilation, Node *clock)
+{
+	AttrNumber	number = get_attnum(compilation->events, "occurred_at");
+	OpExpr	   *comparison = makeNode(OpExpr);
+
+	if (number == InvalidAttrNumber)
+		elog(ERROR, "view cdp.events has no column occurred_at");
+	comparison->opno = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("<=")), TIMESTAMPTZOID, TIMESTAMPTZOID);
+	comparison->opfuncid = get_opcode(comparison->opno);
+	comparison->opresulttype = BOOLOID;
+	comparison->args = list_make2(makeVar(EVENT_RELATION, number, TIMESTAMPTZOID, -1, InvalidOid, EVENT_LEVEL), copyObject(clock));
+	comparison->location = -1;
+	return (Node *) comparison;
+}
+
+static Node *
+both(Node *a, Node *b)
+{
+	return a == NULL ? b : b == NULL ? a
+									 : make_and_qual(copyObject(a), copyObject(b));
+}
+
+/*
+ * The statement that evaluates expressions of one owner and settings, none of
+ * them a query, as SQL.  Its columns: profile_id bigint, one for each
+ * expression (segments: boolean, never NULL), and with EXPRESSION_DUE due_at.
+ *
+ * Errors: those of the analysis.
+ */
+char *
+expression_statement(List *expressions, ExpressionShape shape, int flags)
+{
+	Compilation compilation;
+	Cutting		cutting = {.shape = shape};
+	Placing		outer = {.shift = 1};
+	Placing		inner = {0};
+	Oid			types[2];
+	int			parameter_count = 0;
+	List	   *trees = NIL;
+	List	   *windows = NIL;
+	Node	   *clock;
+	Node	   *due = NULL;
+	Node	   *hidden = NULL;
+	StringInfoData sql;
+	List	   *statements;
+	Query	   *query;
+	ListCell   *cell;
+	char	   *result;
+	int			number = 1;
+
+	compilation_begin(&compilation, linitial(expressions));
+	if (shape == EXPRESSION_GIVEN)
+		types[parameter_count++] = INT8ARRAYOID;
+	if (flags & EXPRESSION_AS_OF)
+	{
+		Param	   *param = makeNode(Param);
+
+		types[parameter_count++] = TIMESTAMPTZOID;
+		param->paramkind = PARAM_EXTERN;
+		param->paramid = parameter_count;
+		param->paramtype = TIMESTAMPTZOID;
+		param->paramtypmod = -1;
+		param->location = -1;
+		clock = (Node *) param;
+		hidden = until_clock(&compilation, clock);
+	}
+	else
+		clock = (Node *) makeFuncExpr(F_NOW, TIMESTAMPTZOID, NIL, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+
+	foreach (cell, expressions)
+	{
+		Expression *expression = lfirst(cell);
+		Node	   *tree = expression->is_segment ? expression_condition(&compilation, expression) : expression_analyse(&compilation, expression, NULL);
+
+		if (flags & EXPRESSION_DUE)
+			windows = list_concat(windows, clock_windows(tree));
+		if (flags & EXPRESSION_AS_OF)
+			tree = clock_replace(tree, clock);
+		trees = lappend(trees, cut_mutator(tree, &cutting));
+	}
+	if (flags & EXPRESSION_DUE)
+	{
+		due = clock_due(windows, clock, compilation.owner.time_zone);
+		if (due == NULL)
+			due = (Node *) makeNullConst(TIMESTAMPTZOID, -1, InvalidOid);
+		due = cut_mutator(due, &cutting);
+	}
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT profile.profile_id");
+	if (shape != EXPRESSION_MEMBERS)
+		foreach (cell, expressions)
+			appendStringInfo(&sql, ", NULL AS %s", quote_identifier(((Expression *) lfirst(cell))->name[0] == '\0' ? "value" : ((Expression *) lfirst(cell))->name));
+	if (flags & EXPRESSION_DUE)
+		appendStringInfoString(&sql, ", NULL AS due_at");
+	append_frame(&sql, &compilation, &cutting);
+
+	statements = raw_parser(sql.data, RAW_PARSE_DEFAULT);
+	query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), sql.data, types, parameter_count, NULL);
+	outer.profile = inner.profile = relation_number(query, "profile");
+	outer.segment = inner.segment = relation_number(query, "segment");
+	outer.summary = relation_number(query, "summary");
+	outer.detail = relation_number(query, "detail");
+	outer.none = relation_number(query, "none");
+	fill_subquery(query, inner, "summary", cutting.summary, shape == EXPRESSION_GIVEN ? 1 : 2, both(prefilter(cutting.summary), hidden));
+	fill_subquery(query, inner, "detail", cutting.detail, 1, both(prefilter(cutting.detail), hidden));
+	fill_subquery(query, inner, "none", cutting.none, 1, NULL);
+	foreach (cell, trees)
+	{
+		Node	   *tree = place_mutator(lfirst(cell), &outer);
+
+		if (shape == EXPRESSION_MEMBERS)
+			add_condition(query, tree);
+		else
+			set_target(query, ++number, tree);
+	}
+	if (due != NULL)
+		set_target(query, ++number, place_mutator(due, &outer));
+	result = pg_get_querydef(query, false);
+	compilation_end(&compilation);
+	return result;
+}
