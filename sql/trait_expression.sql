@@ -32,3 +32,9 @@ CREATE FUNCTION cdp.window_closes(at timestamptz, width interval, slack interval
     AS 'MODULE_PATHNAME', 'cdp_window_closes';
 COMMENT ON FUNCTION cdp.window_closes(timestamptz, interval, interval, timestamptz) IS
 'Part of compiled expressions: the time before which "now() - width" does not pass a time, seen from the clock; NULL when that is over.';
+
+CREATE FUNCTION cdp.expression_sql(expression_ids integer[], shape text, flags integer DEFAULT 0) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cdp_expression_sql';
+COMMENT ON FUNCTION cdp.expression_sql(integer[], text, integer) IS
+'Part of evaluation, for EXPLAIN: the statement by which expressions of one owner are evaluated together, for everybody or for given people ($1); flags: 1 as of a time (the last parameter), 2 with the time at which the clock changes a result.';

@@ -182,6 +182,8 @@ reading_error_callback(void *argument)
 	}
 	if (geterrcode() == ERRCODE_GROUPING_ERROR)
 		errhint("Columns of event stand inside aggregates, such as count(*) FILTER (WHERE event.event_name = 'purchase'); columns of profile stand outside, or inside beside those of event.");
+	if (geterrcode() == ERRCODE_UNDEFINED_COLUMN && reading->segments != NIL)
+		errhint("The views cdp.segments, cdp.profiles and cdp.events tell the columns of segment, profile and event.");
 	if (geterrcode() == ERRCODE_UNDEFINED_TABLE)
 		errhint("An expression is about profile (columns of cdp.profiles), event (columns of cdp.events, inside aggregates) and segment (one boolean for each segment).");
 	errcontext("%s%s%s%s", reading->expression->is_segment ? "segment" : "computed trait",
@@ -313,9 +315,12 @@ segment_range(List *names)
 	return (Node *) range;
 }
 
-/* Puts the expression into the two queries. */
+/*
+ * Puts the expression into the two queries.  A name that is no segment is left
+ * to PostgreSQL, which says that there is no such column.
+ */
 static RawStmt *
-put_into_host(RawStmt *raw, List *segments)
+put_into_host(RawStmt *raw, bool has_segments, List *segments)
 {
 	SelectStmt *inner = castNode(SelectStmt, raw->stmt);
 	SelectStmt *outer = makeNode(SelectStmt);
@@ -331,7 +336,7 @@ put_into_host(RawStmt *raw, List *segments)
 	target->location = -1;
 	outer->targetList = list_make1(target);
 	outer->fromClause = list_make1(range_of("profiles", "profile"));
-	if (segments != NIL)
+	if (has_segments)
 		outer->fromClause = lappend(outer->fromClause, segment_range(segments));
 	result->stmt = (Node *) outer;
 	result->stmt_location = raw->stmt_location;
@@ -746,7 +751,7 @@ expression_analyse(Compilation *compilation, const Expression *expression, Expre
 
 	raw = parse_expression(&reading);
 	inlining.segments = known_segments(compilation, reading.segments);
-	raw = put_into_host(raw, inlining.segments);
+	raw = put_into_host(raw, reading.segments != NIL, inlining.segments);
 	outer = parse_analyze_fixedparams(raw, expression->definition, NULL, 0, NULL);
 	inner = castNode(Query, castNode(SubLink, linitial_node(TargetEntry, outer->targetList)->expr)->subselect);
 	tree = (Node *) linitial_node(TargetEntry, inner->targetList)->expr;

@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(cdp_analyse_expression);
 PG_FUNCTION_INFO_V1(cdp_compile_segment);
 PG_FUNCTION_INFO_V1(cdp_segment_sql);
 PG_FUNCTION_INFO_V1(cdp_trait_sql);
+PG_FUNCTION_INFO_V1(cdp_expression_sql);
 
 static Datum
 text_array(List *strings)
@@ -210,4 +211,50 @@ cdp_trait_sql(PG_FUNCTION_ARGS)
 	Expression *expression = expression_find("trait", text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 
 	PG_RETURN_TEXT_P(cstring_to_text(expression_statement(list_make1(expression), EXPRESSION_EVERYBODY, 0)));
+}
+
+/*
+ * cdp.expression_sql(expression_ids integer[], shape text, flags integer)
+ * returns text
+ *
+ * The statement by which expressions of one owner are evaluated together, to
+ * be looked at.  shape: everybody (one pass over all events) or given (people
+ * whose ids are $1).
+ *
+ * Errors: unknown ids or shape; expressions that do not go together.
+ */
+Datum
+cdp_expression_sql(PG_FUNCTION_ARGS)
+{
+	char	   *shape = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	int32	   *ids;
+	List	   *expressions;
+	Expression *first;
+	ListCell   *cell;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, sizeof(int32), true, TYPALIGN_INT, &elements, &nulls, &count);
+	if (count == 0 || (strcmp(shape, "everybody") != 0 && strcmp(shape, "given") != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cdp.expression_sql needs expressions and a shape"),
+				 errhint("The shapes are everybody and given.")));
+	ids = cdp_palloc_array(int32, count);
+	for (int i = 0; i < count; i++)
+		ids[i] = nulls[i] ? 0 : DatumGetInt32(elements[i]);
+	expressions = expression_load(ids, count);
+	first = linitial(expressions);
+	foreach (cell, expressions)
+	{
+		Expression *one = lfirst(cell);
+
+		if (one->is_query || strcmp(one->owner, first->owner) != 0 || strcmp(one->time_zone, first->time_zone) != 0 || strcmp(one->search_path, first->search_path) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" and \"%s\" are not evaluated by one statement", first->name, one->name),
+					 errhint("Expressions of one owner, time zone and search_path are, and none that is a query.")));
+	}
+	PG_RETURN_TEXT_P(cstring_to_text(expression_statement(expressions, strcmp(shape, "given") == 0 ? EXPRESSION_GIVEN : EXPRESSION_EVERYBODY, PG_GETARG_INT32(2))));
 }

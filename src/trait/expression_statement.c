@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
@@ -115,6 +116,13 @@ is_null_when_empty(const Aggref *aggregate)
 	bool		has_initial;
 	bool		result;
 
+	/* of PostgreSQL's own ones, all but those that count and those for hypothetical rows */
+	if (aggregate->aggfnoid < FirstGenbkiObjectId && aggregate->aggkind != AGGKIND_HYPOTHETICAL)
+	{
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		return aggregate->aggfnoid != F_COUNT_ && aggregate->aggfnoid != F_COUNT_ANY && aggregate->aggfnoid != F_REGR_COUNT;
+	}
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for aggregate %u", aggregate->aggfnoid);
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
