@@ -77,6 +77,40 @@ SELECT cdp.train_gbt('SELECT answered, age, orders, channel FROM campaign ORDER 
     options => cdp.gbt_options(trees => 50)) AS model;
 SELECT cdp.auc(cdp.predict_row(model, campaign), answered) > 0.75 AS good FROM campaign, boosted;
 
+CREATE TABLE seed AS SELECT customer_id FROM campaign WHERE answered AND customer_id <= 500;
+CREATE TABLE lookalike AS
+SELECT cdp.train_logit($$
+    SELECT seed.customer_id IS NOT NULL AS is_seed, age, orders, channel
+    FROM campaign LEFT JOIN seed USING (customer_id)
+    WHERE seed.customer_id IS NOT NULL OR campaign.customer_id % 4 = 0
+$$, 'is_seed', options => cdp.logit_options(l2 => 1)) AS model;
+SELECT count(*) AS audience, round(avg(answered::integer), 2) AS answered, (SELECT round(avg(answered::integer), 2) FROM campaign) AS "all"
+FROM (SELECT campaign.* FROM campaign, lookalike
+      WHERE customer_id NOT IN (SELECT customer_id FROM seed)
+      ORDER BY cdp.predict_row(model, campaign) DESC, customer_id LIMIT 200) AS best;
+
+CREATE TABLE visit AS
+SELECT i % 50 AS lead, (ARRAY['view', 'view', 'view', 'download', 'demo'])[1 + i * 7 % 5] AS kind,
+    timestamptz '2026-01-01 00:00+00' + i * interval '3 hours' AS at
+FROM generate_series(1, 700) i WHERE i % 50 < i * 7 % 60;
+SELECT lead, round((100 * (1 - exp(-cdp.decayed_sum(points, at, '14 days', '2026-04-01 00:00+00') / 20)))::numeric, 1) AS score
+FROM visit JOIN (VALUES ('view', 1), ('download', 5), ('demo', 20)) AS weight (kind, points) USING (kind)
+GROUP BY lead ORDER BY score DESC, lead LIMIT 3;
+
+CREATE TABLE offer AS
+SELECT date '2026-01-01' + i / 100 AS day, (ARRAY['voucher', 'free shipping', 'new arrivals'])[1 + i % 3] AS arm,
+    sin(i * 12.9898) * 43758.5453 - floor(sin(i * 12.9898) * 43758.5453) < (ARRAY[0.06, 0.09, 0.05])[1 + i % 3] AS clicked
+FROM generate_series(0, 1999) i;
+CREATE TABLE bandit_day AS
+SELECT day, cdp.beta_bandit_agg(arm, clicked) AS bandit FROM offer GROUP BY day;
+SELECT arm, trials, rewards, round(mean::numeric, 4) AS mean, round(p_best::numeric, 3) AS p_best
+FROM cdp.beta_bandit_arms((SELECT cdp.beta_bandit_merge_agg(bandit) FROM bandit_day));
+
+SELECT arm, count(*) AS people
+FROM (SELECT cdp.beta_bandit_sample(bandit, hashtextextended(person || ' 2026-02-01', 0), ARRAY['voucher', 'free shipping', 'quiz'], prior_failures => 20) AS arm
+      FROM (SELECT cdp.beta_bandit_merge_agg(bandit) AS bandit FROM bandit_day) AS merged, generate_series(1, 10000) AS person) AS choice
+GROUP BY arm ORDER BY arm;
+
 SELECT round(cdp.auc(p, answered)::numeric, 4) AS auc, round(cdp.log_loss(p, answered)::numeric, 4) AS log_loss,
     round(cdp.brier_score(p, answered)::numeric, 4) AS brier
 FROM (SELECT cdp.predict_row(model, campaign) AS p, answered FROM campaign, propensity) s;
@@ -89,4 +123,4 @@ SELECT round(cdp.predict(calibration, 0.9)::numeric, 2) AS calibrated
 FROM (SELECT cdp.calibrate(cdp.metrics_agg(1 - (1 - cdp.predict_row(model, campaign)) ^ 2, answered)) AS calibration
     FROM campaign, propensity) s;
 
-DROP TABLE campaign, propensity, boosted;
+DROP TABLE campaign, propensity, boosted, seed, lookalike, visit, offer, bandit_day;
