@@ -36,8 +36,8 @@ typedef enum ExpressionShape
 /* The clock is the last parameter, a timestamptz, and later events are hidden. */
 #define EXPRESSION_AS_OF	1
 /*
- * A last column due_at: a time before which no result changes by the clock
- * alone; NULL: none ever does.
+ * A last column due_at: a time before which no result of a real-time expression
+ * changes by the clock alone; NULL: none ever does.
  */
 #define EXPRESSION_DUE		2
 

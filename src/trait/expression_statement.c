@@ -454,7 +454,8 @@ expression_statement(List *expressions, ExpressionShape shape, int flags)
 		Expression *expression = lfirst(cell);
 		Node	   *tree = expression->is_segment ? expression_condition(&compilation, expression) : expression_analyse(&compilation, expression, NULL);
 
-		if (flags & EXPRESSION_DUE)
+		/* what is evaluated by refreshes alone waits for one anyway */
+		if ((flags & EXPRESSION_DUE) && expression->is_realtime)
 			windows = list_concat(windows, clock_windows(tree));
 		if (flags & EXPRESSION_AS_OF)
 			tree = clock_replace(tree, clock);
