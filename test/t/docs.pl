@@ -19,7 +19,10 @@ sub slurp
 
 binmode(Test::More->builder->$_, ':encoding(UTF-8)') for qw(output failure_output);
 
-for my $capability ('setup', 'identity', 'profile', 'source', 'trait', 'segment', 'score')
+# The pages that have no capability, and how many examples they have at least.
+my %guide = (operations => 8);
+
+for my $capability ('setup', 'identity', 'profile', 'source', 'trait', 'segment', 'score', sort keys %guide)
 {
 	my $page = slurp("$top/docs/$capability.md");
 	my $test = slurp("$top/test/sql/${capability}_docs.sql");
@@ -36,8 +39,9 @@ for my $capability ('setup', 'identity', 'profile', 'source', 'trait', 'segment'
 		$blocks++;
 		push @missing, $block if index($expected, $block) < 0 && index($test, $statements) < 0;
 	}
-	cmp_ok($blocks, '>', 5, "docs/$capability.md has examples");
+	cmp_ok($blocks, '>=', $guide{$capability} // 6, "docs/$capability.md has examples");
 	is(join("\n", @missing), '', "each example of docs/$capability.md is run by the test ${capability}_docs");
+	next if $guide{$capability};
 
 	my %functions;
 	for my $script (grep { -e } glob "$top/sql/${capability}.sql $top/sql/${capability}_*.sql")

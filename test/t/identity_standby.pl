@@ -46,7 +46,11 @@ for my $query (
 	'SELECT count(*) FROM cdp.namespaces',
 	'SELECT * FROM cdp.options ORDER BY 1',
 	'SELECT kind, namespace_1, value_1, namespace_2, value_2 FROM cdp.labels',
-	'SELECT * FROM cdp.check_identities()')
+	'SELECT * FROM cdp.check_identities()',
+	'SELECT count(*) FROM cdp.profiles',
+	'SELECT count(*) FROM cdp.events',
+	q{SELECT cdp.get_profile('crm_id', 'ann')},
+	'SELECT "check", severity, detail FROM cdp.health')
 {
 	is($standby->safe_psql('postgres', $query), $primary->safe_psql('postgres', $query), $query);
 }
@@ -61,7 +65,9 @@ for my $query (
 	q{SELECT cdp.must_link('crm_id', 'ann', 'device_id', 'x', 'why')},
 	q{SELECT cdp.block_identifier('crm_id', 'ann')},
 	q{SELECT cdp.create_namespace('more')},
-	'SELECT cdp.rebuild_identities()')
+	'SELECT cdp.rebuild_identities()',
+	'CALL cdp.refresh()',
+	q{SELECT cdp.track('{"crm_id": "ann"}', 'visit', '2024-01-01', '{}', 'web', '10')})
 {
 	my ($status, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY verbose\n$query");
 	like($err, qr/ERROR:  25006: cannot execute .* in a read-only transaction|ERROR:  25006: cannot .* during recovery|ERROR:  55000: .*recovery/,
