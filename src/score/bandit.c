@@ -72,7 +72,7 @@ bandit_from_wire(StringInfo buffer)
 	buffer->cursor = buffer->len;
 	state = palloc(size);
 	SET_VARSIZE(state, size);
-	bandit_read_wire(bytes, state);
+	bandit_read_wire(bytes, length, state);
 	problem = bandit_check(state, size);
 	if (problem != NULL)
 		invalid_bandit(problem);

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "score/wire.h"
+
 #define ALIGN(size)		(((size_t) (size) + 7) & ~(size_t) 7)
-#define WIRE_HEADER		5		/* version and number of arms */
-#define WIRE_ARM		18		/* length of the name, trials, reward */
 
 /* ---- the state ---- */
 
@@ -214,16 +214,6 @@ bandit_merge(BanditState *result, const BanditState *a, const BanditState *b)
 
 /* ---- the binary form ---- */
 
-static uint64_t
-read_integer(const uint8_t *bytes, int length)
-{
-	uint64_t	value = 0;
-
-	for (int i = 0; i < length; i++)
-		value = value << 8 | bytes[i];
-	return value;
-}
-
 /*
  * bandit_measure_wire returns NULL and the size of the state that a binary form
  * makes, or what is wrong with it.  What it passes still goes to bandit_check.
@@ -231,30 +221,29 @@ read_integer(const uint8_t *bytes, int length)
 const char *
 bandit_measure_wire(const uint8_t *bytes, size_t length, size_t *size)
 {
-	size_t		offset = WIRE_HEADER;
-	uint64_t	count;
+	WireReader	reader = {bytes, length, false};
+	bool		known = wire_integer(&reader, 1) == BANDIT_VERSION;
+	uint64_t	count = wire_integer(&reader, 4);
 
 	*size = sizeof(BanditState);
-	if (length < WIRE_HEADER)
+	if (reader.failed)
 		return "it is too short";
-	if (bytes[0] != BANDIT_VERSION)
+	if (!known)
 		return "its version is unknown";
-	count = read_integer(bytes + 1, 4);
 	if (count > BANDIT_MAX_ARMS)
 		return "it has too many arms";
 	for (uint64_t i = 0; i < count; i++)
 	{
-		size_t		name;
+		size_t		name = wire_integer(&reader, 2);
 
-		if (length - offset < WIRE_ARM)
-			return "it is too short";
-		name = read_integer(bytes + offset, 2);
-		if (name == 0 || name > BANDIT_MAX_NAME || length - offset - WIRE_ARM < name)
+		if (!reader.failed && (name == 0 || name > BANDIT_MAX_NAME))
 			return "an arm does not fit";
-		offset += WIRE_ARM + name;
+		wire_bytes(&reader, name + 16);
+		if (reader.failed)
+			return "it is too short";
 		*size += bandit_arm_size(name);
 	}
-	if (offset != length)
+	if (!wire_done(&reader))
 		return "its size is wrong";
 	return NULL;
 }
@@ -263,26 +252,25 @@ bandit_measure_wire(const uint8_t *bytes, size_t length, size_t *size)
  * bandit_read_wire fills a state of the size that bandit_measure_wire gave.
  */
 void
-bandit_read_wire(const uint8_t *bytes, BanditState *state)
+bandit_read_wire(const uint8_t *bytes, size_t length, BanditState *state)
 {
-	const uint8_t *from = bytes + WIRE_HEADER;
+	WireReader	reader = {bytes, length, false};
 
 	memset(state->zero, 0, sizeof(state->zero));
-	state->version = BANDIT_VERSION;
-	state->count = (uint32_t) read_integer(bytes + 1, 4);
+	state->version = (uint8_t) wire_integer(&reader, 1);
+	state->count = (uint32_t) wire_integer(&reader, 4);
 	state->used = 0;
 	for (uint32_t i = 0; i < state->count; i++)
 	{
 		BanditArm  *arm = bandit_arm(state, state->used);
-		size_t		name = read_integer(from, 2);
+		size_t		name = wire_integer(&reader, 2);
 		size_t		size = bandit_arm_size(name);
 
 		memset(arm, 0, size);
 		arm->length = (uint32_t) name;
-		memcpy(arm->name, from + 2, name);
-		arm->trials = (int64_t) read_integer(from + 2 + name, 8);
-		arm->reward = (int64_t) read_integer(from + 10 + name, 8);
-		from += WIRE_ARM + name;
+		memcpy(arm->name, wire_bytes(&reader, name), name);
+		arm->trials = (int64_t) wire_integer(&reader, 8);
+		arm->reward = (int64_t) wire_integer(&reader, 8);
 		state->used += (uint32_t) size;
 	}
 }

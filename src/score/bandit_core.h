@@ -64,7 +64,7 @@ extern size_t bandit_merged_size(const BanditState *a, const BanditState *b);
 extern bool bandit_merge(BanditState *result, const BanditState *a, const BanditState *b);
 
 extern const char *bandit_measure_wire(const uint8_t *bytes, size_t length, size_t *size);
-extern void bandit_read_wire(const uint8_t *bytes, BanditState *state);
+extern void bandit_read_wire(const uint8_t *bytes, size_t length, BanditState *state);
 
 extern double bandit_draw(uint64_t seed, const BanditBelief *belief);
 extern bool bandit_best_room(const BanditBelief *beliefs, int count, size_t *points);

@@ -42,49 +42,46 @@ lifetime_model_create(LifetimeFamily family)
 	return model;
 }
 
-static bool
-is_figure(double value)
-{
-	return isnan(value) || isfinite(value);
-}
-
 /*
- * check_model raises an error unless a model holds what every model does.
+ * require_sound raises an error for what is wrong with a model.
  */
 static void
-check_model(const LifetimeModel *model)
+require_sound(LifetimeModelFault fault, const LifetimeModel *model, int parameter)
 {
 	const LifetimeFamilyInfo *family = lifetime_family(model->family);
 
-	if (model->version != LIFETIME_MODEL_VERSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("unknown version %d of a lifetime model", model->version)));
-	if (family == NULL || (model->flags & ~LIFETIME_MODEL_FLAGS) != 0 ||
-		model->unused != 0 || model->unused_too != 0 || model->iterations < 0 ||
-		!(model->period_days >= 0 && model->period_days <= LIFETIME_MODEL_LARGEST) ||
-		!isfinite(model->log_likelihood) || !(model->weight >= 0) || !isfinite(model->weight) ||
-		!(model->gradient_norm >= 0) || !isfinite(model->gradient_norm) || !is_figure(model->correlation))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("not a valid lifetime model")));
-	for (int i = 0; i < LIFETIME_PARAMETERS; i++)
+	switch (fault)
 	{
-		bool		used = i < family->parameter_count;
-
-		if (!is_figure(model->standard_errors[i]) || model->standard_errors[i] < 0 ||
-			(!used && (model->parameters[i] != 1 || !isnan(model->standard_errors[i]))))
+		case LIFETIME_MODEL_SOUND:
+			return;
+		case LIFETIME_MODEL_UNKNOWN_VERSION:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("unknown version %d of a lifetime model", model->version)));
+			return;
+		case LIFETIME_MODEL_INVALID:
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("not a valid lifetime model")));
-		if (used && !(model->parameters[i] - family->lower[i] >= LIFETIME_MODEL_SMALLEST && model->parameters[i] <= LIFETIME_MODEL_LARGEST))
+			return;
+		case LIFETIME_MODEL_OUT_OF_RANGE:
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("parameter \"%s\" of a %s model must be greater than %g, by at least %g, and at most %g",
-							family->keys[i], family->name, family->lower[i],
+							family->keys[parameter], family->name, family->lower[parameter],
 							LIFETIME_MODEL_SMALLEST, LIFETIME_MODEL_LARGEST),
-					 family->lower[i] > 0 ? errhint("Without %s greater than %g the mean spend of the population does not exist.", family->keys[i], family->lower[i]) : 0));
+					 family->lower[parameter] > 0 ? errhint("Without %s greater than %g the mean spend of the population does not exist.", family->keys[parameter], family->lower[parameter]) : 0));
+			return;
 	}
+}
+
+static void
+check_model(const LifetimeModel *model)
+{
+	int			parameter = 0;
+	LifetimeModelFault fault = lifetime_model_check(model, &parameter);
+
+	require_sound(fault, model, parameter);
 }
 
 /*
@@ -324,25 +321,11 @@ Datum
 cdp_lifetime_model_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buffer = (StringInfo) PG_GETARG_POINTER(0);
-	uint8		version = pq_getmsgbyte(buffer);
-	LifetimeModel *model;
+	LifetimeModel *model = lifetime_model_create(LIFETIME_BGNBD);
 
-	if (version != LIFETIME_MODEL_VERSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("unknown version %d of a lifetime model", version)));
-	model = lifetime_model_create(pq_getmsgbyte(buffer));
-	model->flags = pq_getmsgbyte(buffer);
-	model->iterations = pq_getmsgint(buffer, 4);
-	model->period_days = pq_getmsgfloat8(buffer);
-	for (int i = 0; i < LIFETIME_PARAMETERS; i++)
-		model->parameters[i] = pq_getmsgfloat8(buffer);
-	for (int i = 0; i < LIFETIME_PARAMETERS; i++)
-		model->standard_errors[i] = pq_getmsgfloat8(buffer);
-	model->log_likelihood = pq_getmsgfloat8(buffer);
-	model->weight = pq_getmsgfloat8(buffer);
-	model->gradient_norm = pq_getmsgfloat8(buffer);
-	model->correlation = pq_getmsgfloat8(buffer);
+	require_sound(lifetime_model_read_wire((const uint8 *) buffer->data + buffer->cursor, buffer->len - buffer->cursor, model),
+				  model, 0);
+	buffer->cursor = buffer->len;
 	check_model(model);
 	PG_RETURN_POINTER(model);
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "score/logit_core.h"
+#include "score/wire.h"
 
 /* A column is aliased when less than this share of its variance is left. */
 #define ALIAS_TOLERANCE	1e-10
@@ -277,8 +278,13 @@ logit_sums_merge(LogitSums *sums, LogitSums *other)
 			vector[i] += add_vector[i] + move * other->positive;
 		}
 	}
+	/* neither overflows: both are at most LOGIT_MOST_ROWS */
 	sums->rows += other->rows;
 	sums->skipped += other->skipped;
+	if (sums->rows > LOGIT_MOST_ROWS)
+		sums->rows = LOGIT_MOST_ROWS;
+	if (sums->skipped > LOGIT_MOST_ROWS)
+		sums->skipped = LOGIT_MOST_ROWS;
 	sums->weight += other->weight;
 	sums->positive += other->positive;
 	sums->positive_rows += other->positive_rows;
@@ -300,7 +306,8 @@ logit_sums_valid(const LogitSums *sums)
 	if ((sums->kind != LOGIT_MOMENTS && sums->kind != LOGIT_STEP) ||
 		sums->terms < 1 || sums->terms > LOGIT_MAX_TERMS ||
 		sums->pending < 0 || sums->pending > LOGIT_BLOCK ||
-		sums->rows < 0 || sums->skipped < 0 || sums->unused != 0 ||
+		sums->rows < 0 || sums->rows > LOGIT_MOST_ROWS ||
+		sums->skipped < 0 || sums->skipped > LOGIT_MOST_ROWS || sums->unused != 0 ||
 		!isfinite(sums->weight) || sums->weight < 0 ||
 		!isfinite(sums->positive) || sums->positive < 0 ||
 		!isfinite(sums->positive_rows) || sums->positive_rows < 0 ||
@@ -312,6 +319,53 @@ logit_sums_valid(const LogitSums *sums)
 		if (!isfinite(sums->values[i]))
 			return false;
 	return true;
+}
+
+/*
+ * logit_sums_measure_wire reads the number of terms of a binary form, and returns
+ * false where the form is not of the size that it then has.
+ */
+bool
+logit_sums_measure_wire(const uint8_t *bytes, size_t length, int *terms)
+{
+	WireReader	reader = {bytes, length, false};
+	uint64_t	version = wire_integer(&reader, 1);
+	uint64_t	kind = wire_integer(&reader, 1);
+	uint64_t	count = wire_integer(&reader, 4);
+
+	if (reader.failed || version != LOGIT_STEP_VERSION || kind > LOGIT_STEP || count < 1 || count > LOGIT_MAX_TERMS)
+		return false;
+	*terms = (int) count;
+	return reader.left == (9 + 2 * count + LOGIT_TRIANGLE(count)) * 8;
+}
+
+/*
+ * logit_sums_read_wire fills sums of as many terms as logit_sums_measure_wire said,
+ * and returns false where they are not sound.
+ */
+bool
+logit_sums_read_wire(const uint8_t *bytes, size_t length, LogitSums *sums)
+{
+	WireReader	reader = {bytes, length, false};
+	int			kind;
+	int			terms;
+
+	wire_integer(&reader, 1);
+	kind = (int) wire_integer(&reader, 1);
+	terms = (int) wire_integer(&reader, 4);
+	logit_sums_init(sums, (LogitSumsKind) kind, terms);
+	sums->fingerprint = wire_integer(&reader, 8);
+	sums->rows = (int64_t) wire_integer(&reader, 8);
+	sums->skipped = (int64_t) wire_integer(&reader, 8);
+	sums->weight = wire_double(&reader);
+	sums->positive = wire_double(&reader);
+	sums->positive_rows = wire_double(&reader);
+	sums->log_likelihood = wire_double(&reader);
+	sums->entropy = wire_double(&reader);
+	sums->largest = wire_double(&reader);
+	for (size_t i = 0; i < 2 * (size_t) terms + LOGIT_TRIANGLE(terms); i++)
+		sums->values[i] = wire_double(&reader);
+	return wire_done(&reader) && logit_sums_valid(sums);
 }
 
 /*

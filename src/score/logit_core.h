@@ -29,6 +29,10 @@
 /* More terms than this make matrices that no query should build */
 #define LOGIT_MAX_TERMS	4000
 
+#define LOGIT_MOST_ROWS (INT64_C(1) << 60)
+
+#define LOGIT_STEP_VERSION	1	/* of the binary form of sums */
+
 #define LOGIT_TRIANGLE(terms)	((size_t) (terms) * ((size_t) (terms) + 1) / 2)
 
 /* Doubles behind a LogitSums: centre and vector, matrix, pending rows and their weights */
@@ -79,6 +83,8 @@ extern void logit_sums_add_step(LogitSums *sums, const double *x, const double *
 extern void logit_sums_flush(LogitSums *sums);
 extern bool logit_sums_merge(LogitSums *sums, LogitSums *other);
 extern bool logit_sums_valid(const LogitSums *sums);
+extern bool logit_sums_measure_wire(const uint8_t *bytes, size_t length, int *terms);
+extern bool logit_sums_read_wire(const uint8_t *bytes, size_t length, LogitSums *sums);
 
 /* Probability of a linear predictor, without overflow. */
 extern double logit_probability(double eta);

@@ -29,8 +29,6 @@ PG_FUNCTION_INFO_V1(cdp_logit_step_transition);
 PG_FUNCTION_INFO_V1(cdp_logit_step_combine);
 PG_FUNCTION_INFO_V1(cdp_logit_step_final);
 
-#define LOGIT_STEP_VERSION	1
-
 static Size
 step_size(int terms)
 {
@@ -112,35 +110,16 @@ step_to_wire(LogitStep *step)
 static LogitStep *
 step_from_wire(StringInfo buffer)
 {
-	int			kind;
-	int			terms;
+	const uint8 *bytes = (const uint8 *) buffer->data + buffer->cursor;
+	size_t		length = buffer->len - buffer->cursor;
 	LogitStep  *step;
-	LogitSums  *sums;
-	size_t		count;
+	int			terms;
 
-	if (pq_getmsgbyte(buffer) != LOGIT_STEP_VERSION)
+	if (!logit_sums_measure_wire(bytes, length, &terms))
 		invalid_step();
-	kind = pq_getmsgbyte(buffer);
-	terms = (int) pq_getmsgint(buffer, 4);
-	if (terms < 1 || terms > LOGIT_MAX_TERMS)
-		invalid_step();
-	count = 2 * (size_t) terms + LOGIT_TRIANGLE(terms);
-	if (buffer->len - buffer->cursor != (int64) ((9 + count) * 8))
-		invalid_step();
-	step = step_create(CurrentMemoryContext, kind, terms);
-	sums = &step->sums;
-	sums->fingerprint = pq_getmsgint64(buffer);
-	sums->rows = pq_getmsgint64(buffer);
-	sums->skipped = pq_getmsgint64(buffer);
-	sums->weight = pq_getmsgfloat8(buffer);
-	sums->positive = pq_getmsgfloat8(buffer);
-	sums->positive_rows = pq_getmsgfloat8(buffer);
-	sums->log_likelihood = pq_getmsgfloat8(buffer);
-	sums->entropy = pq_getmsgfloat8(buffer);
-	sums->largest = pq_getmsgfloat8(buffer);
-	for (size_t i = 0; i < count; i++)
-		sums->values[i] = pq_getmsgfloat8(buffer);
-	if (!logit_sums_valid(sums))
+	buffer->cursor = buffer->len;
+	step = step_create(CurrentMemoryContext, LOGIT_STEP, terms);
+	if (!logit_sums_read_wire(bytes, length, &step->sums))
 		invalid_step();
 	return step;
 }

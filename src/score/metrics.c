@@ -42,8 +42,6 @@ PG_FUNCTION_INFO_V1(cdp_brier_score);
 PG_FUNCTION_INFO_V1(cdp_ks_statistic);
 PG_FUNCTION_INFO_V1(cdp_normalized_gini);
 
-#define METRICS_VERSION	1
-
 typedef struct KeyList
 {
 	uint64_t   *keys;
@@ -119,53 +117,27 @@ metrics_to_wire(Metrics *metrics)
 	return pq_endtypsend(&buffer);
 }
 
-static bool
-is_weight(double value)
-{
-	return value >= 0 && value <= 1e300;
-}
-
 static Metrics *
 metrics_from_wire(StringInfo buffer)
 {
+	const uint8 *bytes = (const uint8 *) buffer->data + buffer->cursor;
+	size_t		length = buffer->len - buffer->cursor;
 	Metrics	   *metrics;
-	int			flags;
-	int64		rows;
-	double		log_loss;
-	double		brier;
-	int64		count;
+	MetricsHeader header;
 
-	if (pq_getmsgbyte(buffer) != METRICS_VERSION)
+	if (!metrics_read_header(bytes, length, &header))
 		invalid_metrics();
-	flags = pq_getmsgbyte(buffer);
-	rows = pq_getmsgint64(buffer);
-	log_loss = pq_getmsgfloat8(buffer);
-	brier = pq_getmsgfloat8(buffer);
-	count = pq_getmsgint64(buffer);
-	if (flags < 0 || flags > 1 || rows < 0 || !is_weight(log_loss) || !is_weight(brier) || count < 0 ||
-		count != (buffer->len - buffer->cursor) / 24 || (buffer->len - buffer->cursor) % 24 != 0)
-		invalid_metrics();
-	metrics = palloc0(metrics_size(count));
-	SET_VARSIZE(metrics, metrics_size(count));
+	buffer->cursor = buffer->len;
+	metrics = palloc0(metrics_size(header.count));
+	SET_VARSIZE(metrics, metrics_size(header.count));
 	metrics->version = METRICS_VERSION;
-	metrics->binned = flags == 1;
-	metrics->rows = rows;
-	metrics->log_loss = log_loss;
-	metrics->brier = brier;
-	metrics->count = count;
-	for (int64 i = 0; i < count; i++)
-	{
-		ScoreGroup *group = &metrics->groups[i];
-
-		group->score = pq_getmsgfloat8(buffer);
-		group->negative = pq_getmsgfloat8(buffer);
-		group->positive = pq_getmsgfloat8(buffer);
-		if (!isfinite(group->score) || !is_weight(group->negative) || !is_weight(group->positive) ||
-			!(group->negative + group->positive > 0) ||
-			(i > 0 && !(group->score > group[-1].score)) ||
-			(metrics->binned && (group->score < 0 || group->score > 1)))
-			invalid_metrics();
-	}
+	metrics->binned = header.binned;
+	metrics->rows = header.rows;
+	metrics->log_loss = header.log_loss;
+	metrics->brier = header.brier;
+	metrics->count = header.count;
+	if (!metrics_read_groups(bytes, length, &header, metrics->groups))
+		invalid_metrics();
 	return metrics;
 }
 
@@ -294,10 +266,10 @@ read_row(FunctionCallInfo fcinfo, double *score, bool *label, double *weight)
 		*label = number == 1;
 	}
 	*weight = PG_NARGS() > 3 ? PG_GETARG_FLOAT8(3) : 1;
-	if (!is_weight(*weight))
+	if (!metrics_is_weight(*weight))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("weight must be a finite number that is not negative")));
+				 errmsg("weight must be 0 or between 1e-100 and 1e100")));
 	return true;
 }
 

@@ -10,6 +10,73 @@
 #include <string.h>
 
 #include "score/metrics_core.h"
+#include "score/wire.h"
+
+#define METRICS_HEADER	34		/* bytes of the binary form before its groups */
+
+/*
+ * metrics_is_weight tells whether a number can be the weight of a row: so that
+ * products of sums of them neither overflow nor vanish.
+ */
+bool
+metrics_is_weight(double value)
+{
+	return value == 0 || (value >= 1e-100 && value <= 1e100);
+}
+
+/* A sum of weights, or of what rows lose. */
+static bool
+is_sum(double value)
+{
+	return value >= 0 && value <= 1e140;
+}
+
+/*
+ * metrics_read_header reads what the binary form has before its groups, and
+ * returns false where that or the size of all is not sound.
+ */
+bool
+metrics_read_header(const uint8_t *bytes, size_t length, MetricsHeader *header)
+{
+	WireReader	reader = {bytes, length, false};
+	uint64_t	version = wire_integer(&reader, 1);
+	uint64_t	binned = wire_integer(&reader, 1);
+
+	header->binned = binned == 1;
+	header->rows = (int64_t) wire_integer(&reader, 8);
+	header->log_loss = wire_double(&reader);
+	header->brier = wire_double(&reader);
+	header->count = (int64_t) wire_integer(&reader, 8);
+	return !reader.failed && version == METRICS_VERSION && binned <= 1 && header->rows >= 0 &&
+		is_sum(header->log_loss) && is_sum(header->brier) &&
+		reader.left % sizeof(ScoreGroup) == 0 && header->count == (int64_t) (reader.left / sizeof(ScoreGroup));
+}
+
+/*
+ * metrics_read_groups reads as many groups as the header says, and returns false
+ * where they are not sound.
+ */
+bool
+metrics_read_groups(const uint8_t *bytes, size_t length, const MetricsHeader *header, ScoreGroup *groups)
+{
+	WireReader	reader = {bytes, length, false};
+
+	wire_bytes(&reader, METRICS_HEADER);
+	for (int64_t i = 0; i < header->count; i++)
+	{
+		ScoreGroup *group = &groups[i];
+
+		group->score = wire_double(&reader);
+		group->negative = wire_double(&reader);
+		group->positive = wire_double(&reader);
+		if (!isfinite(group->score) || !is_sum(group->negative) || !is_sum(group->positive) ||
+			!(group->negative + group->positive >= 1e-100) ||
+			(i > 0 && !(group->score > group[-1].score)) ||
+			(header->binned && (group->score < 0 || group->score > 1)))
+			return false;
+	}
+	return true;
+}
 
 /* Probabilities in log-loss stay this far away from 0 and 1. */
 #define LOG_LOSS_CLIP	1e-15

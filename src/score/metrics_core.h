@@ -39,6 +39,18 @@ typedef struct ScoreReader
 	size_t		positive;
 } ScoreReader;
 
+/* What the binary form has before its groups */
+typedef struct MetricsHeader
+{
+	bool		binned;
+	int64_t		rows;
+	double		log_loss;
+	double		brier;
+	int64_t		count;			/* of groups */
+} MetricsHeader;
+
+#define METRICS_VERSION	1
+
 #define BINNED_COUNT	4096
 #define BINNED_RANGE	16.0	/* bins are between these log odds */
 
@@ -50,6 +62,10 @@ typedef struct GainsRow
 	double		lowest;
 	double		highest;
 } GainsRow;
+
+extern bool metrics_is_weight(double value);
+extern bool metrics_read_header(const uint8_t *bytes, size_t length, MetricsHeader *header);
+extern bool metrics_read_groups(const uint8_t *bytes, size_t length, const MetricsHeader *header, ScoreGroup *groups);
 
 extern uint64_t score_key(double score);
 extern double key_score(uint64_t key);

@@ -25,8 +25,6 @@ PG_FUNCTION_INFO_V1(cdp_rfm_state_out);
 PG_FUNCTION_INFO_V1(cdp_rfm_state_recv);
 PG_FUNCTION_INFO_V1(cdp_rfm_state_send);
 
-/* Enough for 294,276 years of seconds. */
-#define LARGEST_KEY		INT64CONST(20000000000000)
 #define MOST_ENTRIES	((int32) (MaxAllocSize / 2 / sizeof(RfmEntry)))
 
 /*
@@ -65,15 +63,8 @@ invalid_state(void)
 void
 rfm_rules_check(const RfmRules *rules)
 {
-	size_t		length = strnlen(rules->zone, RFM_ZONE_LENGTH + 1);
-
-	if (rules->merge < USECS_PER_SEC || rules->merge > 36600 * USECS_PER_DAY ||
-		!(rules->period_days >= 1e-6 && rules->period_days <= 1e6) ||
-		rules->refunds > RFM_REFUNDS_IGNORE || length == 0 || length > RFM_ZONE_LENGTH)
+	if (!rfm_rules_valid(rules))
 		invalid_state();
-	for (size_t i = length; i < RFM_ZONE_LENGTH + 1; i++)
-		if (rules->zone[i] != '\0')
-			invalid_state();
 }
 
 /*
@@ -82,26 +73,12 @@ rfm_rules_check(const RfmRules *rules)
 static void
 check_state(const RfmState *state)
 {
-	int32		capacity = state_capacity(state);
-
 	if (state->version != RFM_STATE_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("unknown version %d of an rfm state", state->version)));
-	if (state->canonical > 1 || state->unused[0] != 0 || state->unused[1] != 0 || state->unused_too != 0 ||
-		state->count < 0 || state->count > capacity ||
-		VARSIZE(state) != RFM_STATE_SIZE(capacity))
+	if (!rfm_state_valid(state, VARSIZE(state)))
 		invalid_state();
-	rfm_rules_check(&state->rules);
-	for (int32 i = 0; i < state->count; i++)
-	{
-		const RfmEntry *entry = &state->entries[i];
-
-		if (entry->key < -LARGEST_KEY || entry->key > LARGEST_KEY ||
-			((entry->key & 1) ? entry->amount > 0 : entry->amount < 0) ||
-			(state->canonical && i > 0 && entry->key <= entry[-1].key))
-			invalid_state();
-	}
 }
 
 /*
@@ -375,34 +352,21 @@ Datum
 cdp_rfm_state_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buffer = (StringInfo) PG_GETARG_POINTER(0);
-	RfmRules	rules = {0};
+	const uint8 *bytes = (const uint8 *) buffer->data + buffer->cursor;
+	size_t		length = buffer->len - buffer->cursor;
+	RfmRules	none = {0};
 	RfmState   *state;
-	int			length;
 	uint32		count;
 
-	if (pq_getmsgbyte(buffer) != RFM_STATE_VERSION)
+	if (length > 0 && bytes[0] != RFM_STATE_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("unknown version of an rfm state")));
-	rules.refunds = pq_getmsgbyte(buffer);
-	rules.merge = pq_getmsgint64(buffer);
-	rules.period_days = pq_getmsgfloat8(buffer);
-	rules.observation_end = pq_getmsgint64(buffer);
-	length = pq_getmsgbyte(buffer);
-	if (length > RFM_ZONE_LENGTH)
+	if (!rfm_state_measure_wire(bytes, length, &count))
 		invalid_state();
-	pq_copymsgbytes(buffer, rules.zone, length);
-	rfm_rules_check(&rules);
-	count = pq_getmsgint(buffer, 4);
-	if (count > (uint32) (buffer->len - buffer->cursor) / 16)
-		invalid_state();
-	state = rfm_state_create(&rules, (int32) count);
-	state->count = (int32) count;
-	for (uint32 i = 0; i < count; i++)
-	{
-		state->entries[i].key = pq_getmsgint64(buffer);
-		state->entries[i].amount = pq_getmsgint64(buffer);
-	}
+	buffer->cursor = buffer->len;
+	state = rfm_state_create(&none, (int32) count);
+	rfm_state_read_wire(bytes, length, state);
 	check_state(state);
 	PG_RETURN_POINTER(state);
 }

@@ -122,7 +122,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			return 0;
 		}
 		state = room(state_size);
-		bandit_read_wire(bytes, state);
+		bandit_read_wire(bytes, size - 1, state);
 		free(bytes);
 	}
 	if (bandit_check(state, state_size) == NULL)
