@@ -158,7 +158,7 @@ expression_enter(const Expression *expression, SourceOwner *owner)
 	memset(owner, 0, sizeof(SourceOwner));
 	owner->time_zone = expression->time_zone;
 	owner->search_path = expression->search_path;
-	if (expression->name[0] == '\0')
+	if (expression->name[0] == '\0' || expression->is_own)
 		owner->role = GetUserId();	/* not registered: the caller's own text */
 	else
 		source_owner_find_for(owner, expression->is_segment ? "segment" : "computed trait", expression->name, expression->owner);

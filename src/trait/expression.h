@@ -23,6 +23,7 @@ typedef struct Expression
 	char	   *owner;
 	char	   *time_zone;
 	char	   *search_path;
+	bool		is_own;			/* the caller's own text, which runs with the caller's rights */
 } Expression;
 
 /* Of whom a statement tells. */

@@ -296,12 +296,39 @@ leakage_walker(Node *node, void *argument)
 	return expression_tree_walker(node, leakage_walker, argument);
 }
 
+/* A query reads whatever it likes. */
+void
+expression_refuse_query(const Expression *expression)
+{
+	if (expression->is_query)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("segment \"%s\" is given by a query, and what that yielded at an earlier time is not known", expression->name),
+				 errhint("Give the segment by a predicate; then it can be evaluated as of any time.")));
+}
+
+static void
+leakage_error_callback(void *argument)
+{
+	const Expression *expression = argument;
+
+	errcontext("%s \"%s\" as of an earlier time", expression->is_segment ? "segment" : "computed trait", expression->name);
+}
+
 /*
- * Refuses, by name, what an analysed expression reads besides the profile and
- * its events: tables in sub-selects, and functions that may read some.
+ * Refuses, by name, what the analysed form of an expression reads besides the
+ * profile and its events: tables in sub-selects, and functions that may read
+ * some.
  */
 void
-expression_refuse_leakage(Node *expression)
+expression_refuse_leakage(Node *tree, const Expression *expression)
 {
-	(void) leakage_walker(expression, NULL);
+	ErrorContextCallback error_context;
+
+	error_context.callback = leakage_error_callback;
+	error_context.arg = (void *) expression;
+	error_context.previous = error_context_stack;
+	error_context_stack = &error_context;
+	(void) leakage_walker(tree, NULL);
+	error_context_stack = error_context.previous;
 }

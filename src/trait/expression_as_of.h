@@ -5,9 +5,14 @@
 #ifndef CDP_EXPRESSION_AS_OF_H
 #define CDP_EXPRESSION_AS_OF_H
 
-#include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
+#include "trait/expression.h"
 
 extern char *expression_profile_as_of(List *columns, const char *clock, const char *person);
-extern void expression_refuse_leakage(Node *expression);
+extern void expression_refuse_query(const Expression *expression);
+extern void expression_refuse_leakage(Node *tree, const Expression *expression);
+
+/* expression_statement.c */
+extern char *expression_training_statement(List *expressions, struct Query *population);
 
 #endif							/* CDP_EXPRESSION_AS_OF_H */

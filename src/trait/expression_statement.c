@@ -25,17 +25,22 @@
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
 #include "cdp.h"
+#include "trait/expression_as_of.h"
 #include "trait/expression_tree.h"
 
 /* Stand-ins, until the numbers of the relations in the frame are known. */
 #define SUMMARY_RELATION	1001	/* results of aggregates */
 #define DETAIL_RELATION		1002	/* of aggregates that read columns of profile */
 #define NONE_RELATION		1003	/* of aggregates over no events */
+#define POPULATION_RELATION	1004	/* people, each with a clock of its own */
+
+#define POPULATION_AS_OF	2		/* its column that is the clock */
 
 /* So many different filters are worth a WHERE of their own. */
 #define MAX_PREFILTERS		4
@@ -49,6 +54,14 @@ typedef struct Cutting
 	int			depth;
 } Cutting;
 
+/* What the frame stands on. */
+typedef struct Frame
+{
+	const char *clock;			/* SQL text of the parameter, as of a time; NULL: now, or a column of the population */
+	List	   *columns;		/* as of a time: what is read of cdp.profiles, by number */
+	Query	   *population;		/* NULL: none */
+} Frame;
+
 /* Where the relations of the analysed form are in the frame. */
 typedef struct Placing
 {
@@ -58,6 +71,8 @@ typedef struct Placing
 	int			summary;
 	int			detail;
 	int			none;
+	int			population;
+	List	   *columns;		/* of profile as of a time: their numbers in the view; NIL: profile is the view */
 	int			shift;			/* levels by which the tree moves outwards */
 	int			depth;
 } Placing;
@@ -209,6 +224,78 @@ cut_mutator(Node *node, void *argument)
 	return expression_tree_mutator(node, cut_mutator, argument);
 }
 
+/* ---------- columns of profile ---------- */
+
+typedef struct Columns
+{
+	List	   *numbers;		/* in cdp.profiles */
+	int			depth;
+} Columns;
+
+static bool
+columns_walker(Node *node, void *argument)
+{
+	Columns    *columns = argument;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = castNode(Var, node);
+
+		if ((int) var->varlevelsup == columns->depth + OUTER_LEVEL && var->varno == PROFILE_RELATION)
+			columns->numbers = list_append_unique_int(columns->numbers, var->varattno);
+		return false;
+	}
+	if (IsA(node, Query))
+	{
+		bool		result;
+
+		columns->depth++;
+		result = query_tree_walker((Query *) node, columns_walker, argument, 0);
+		columns->depth--;
+		return result;
+	}
+	return expression_tree_walker(node, columns_walker, argument);
+}
+
+/* Adds the columns of cdp.profiles that a tree of the analysed form reads. */
+static void
+add_columns(List **numbers, Node *tree)
+{
+	Columns		columns = {.numbers = *numbers};
+
+	(void) columns_walker(tree, &columns);
+	*numbers = columns.numbers;
+}
+
+static AttrNumber
+column_place(List *numbers, AttrNumber number)
+{
+	ListCell   *cell;
+
+	foreach (cell, numbers)
+		if (lfirst_int(cell) == number)
+			return foreach_current_index(cell) + 1;
+	elog(ERROR, "column %d of cdp.profiles was not expected", number);
+}
+
+/* What stands in for cdp.profiles as of a time. */
+static char *
+profile_as_of(const Compilation *compilation, List *numbers, const char *clock, const char *person)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+	char	   *result;
+
+	foreach (cell, numbers)
+		names = lappend(names, get_attname(compilation->profiles, lfirst_int(cell), false));
+	source_owner_suspend(&compilation->owner);
+	result = expression_profile_as_of(names, clock, person);
+	source_owner_resume(&compilation->owner);
+	return result;
+}
+
 /* ---------- putting trees into the frame ---------- */
 
 static Node *
@@ -228,7 +315,13 @@ place_mutator(Node *node, void *argument)
 		if (level == EVENT_LEVEL)
 			var->varno = placing->event;
 		else if (var->varno == PROFILE_RELATION)
+		{
 			var->varno = placing->profile;
+			if (placing->columns != NIL)
+				var->varattno = column_place(placing->columns, var->varattno);
+		}
+		else if (var->varno == POPULATION_RELATION)
+			var->varno = placing->population;
 		else if (var->varno == SEGMENT_RELATION)
 			var->varno = placing->segment;
 		else if (var->varno == SUMMARY_RELATION)
@@ -335,13 +428,48 @@ append_placeholders(StringInfo sql, int count)
 		appendStringInfo(sql, "%sNULL AS value_%d", i == 1 ? "" : ", ", i);
 }
 
-/* FROM and WHERE of the statement, without the trees. */
+/* The population, as it was given, and who its people are today; the query itself is put in later. */
 static void
-append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutting)
+append_population(StringInfo sql, const Query *population)
 {
 	ListCell   *cell;
+	const char *separator = "";
 
-	appendStringInfoString(sql, " FROM cdp.profiles AS profile");
+	appendStringInfoString(sql, " FROM (SELECT CAST(given.profile_id AS bigint) AS profile_id, given.as_of, given.label, cdp.canonical_id(given.profile_id) AS person FROM (SELECT ");
+	foreach (cell, population->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, cell);
+
+		if (target->resjunk)
+			continue;
+		appendStringInfo(sql, "%sNULL::%s AS %s", separator,
+						 format_type_extended(exprType((Node *) target->expr), exprTypmod((Node *) target->expr), FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+						 quote_identifier(target->resname));
+		separator = ", ";
+	}
+	/* each person is looked up once */
+	appendStringInfoString(sql, ") AS given WHERE given.profile_id IS NOT NULL AND given.as_of IS NOT NULL OFFSET 0) AS population");
+}
+
+/* FROM and WHERE of the statement, without the trees. */
+static void
+append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutting, const Frame *frame)
+{
+	ListCell   *cell;
+	const char *person = frame->population != NULL ? "population.person" : "profile.profile_id";
+
+	if (frame->population != NULL)
+	{
+		append_population(sql, frame->population);
+		appendStringInfo(sql, " LEFT JOIN LATERAL (%s) AS profile ON true", profile_as_of(compilation, frame->columns, "population.as_of", person));
+	}
+	else if (frame->clock == NULL)
+		appendStringInfoString(sql, " FROM cdp.profiles AS profile");
+	else if (cutting->shape == EXPRESSION_GIVEN)
+		appendStringInfo(sql, " FROM (SELECT DISTINCT u.profile_id FROM pg_catalog.unnest($1) AS u(profile_id)) AS given CROSS JOIN LATERAL (%s) AS profile",
+						 profile_as_of(compilation, frame->columns, frame->clock, "given.profile_id"));
+	else
+		appendStringInfo(sql, " FROM (%s) AS profile", profile_as_of(compilation, frame->columns, frame->clock, NULL));
 	if (compilation->stored_segments != NIL)
 	{
 		appendStringInfoString(sql, " CROSS JOIN LATERAL (SELECT ");
@@ -354,7 +482,7 @@ append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutt
 	{
 		appendStringInfoString(sql, " CROSS JOIN LATERAL (SELECT ");
 		append_placeholders(sql, list_length(cutting->summary));
-		appendStringInfoString(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) profile.profile_id) AS summary");
+		appendStringInfo(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) %s) AS summary", person);
 	}
 	else if (cutting->summary != NIL)
 	{
@@ -374,7 +502,7 @@ append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutt
 		append_placeholders(sql, list_length(cutting->detail));
 		appendStringInfoString(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) profile.profile_id) AS detail");
 	}
-	if (cutting->shape == EXPRESSION_GIVEN)
+	if (cutting->shape == EXPRESSION_GIVEN && frame->clock == NULL && frame->population == NULL)
 		appendStringInfoString(sql, " WHERE profile.profile_id OPERATOR(pg_catalog.=) ANY ($1)");
 }
 
@@ -402,18 +530,37 @@ both(Node *a, Node *b)
 									 : make_and_qual(copyObject(a), copyObject(b));
 }
 
-/*
- * The statement that evaluates expressions of one owner and settings, none of
- * them a query, as SQL.  Its columns: profile_id bigint, one for each
- * expression (segments: boolean, never NULL), and with EXPRESSION_DUE due_at.
- *
- * Errors: those of the analysis.
- */
-char *
-expression_statement(List *expressions, ExpressionShape shape, int flags)
+/* Membership that is read as it is stored was another one at an earlier time. */
+static void
+refuse_stored_segments(const Compilation *compilation)
+{
+	if (compilation->stored_segments != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("who was in segment \"%s\" at an earlier time cannot be evaluated", (char *) linitial(compilation->stored_segments)),
+				 errdetail("It is given by a query, or belongs to another role, or has another time zone or search_path."),
+				 errhint("Declare a segment of the same predicate for this role and these settings.")));
+}
+
+/* The statement as SQL that means the same under any search_path. */
+static char *
+sql_of(Query *query)
+{
+	int			level = NewGUCNestLevel();
+	char	   *result;
+
+	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	result = pg_get_querydef(query, false);
+	AtEOXact_GUC(false, level);
+	return result;
+}
+
+static char *
+compile(List *expressions, ExpressionShape shape, int flags, Query *population)
 {
 	Compilation compilation;
 	Cutting		cutting = {.shape = shape};
+	Frame		frame = {.population = population};
 	Placing		outer = {.shift = 1};
 	Placing		inner = {0};
 	Oid			types[2];
@@ -431,9 +578,14 @@ expression_statement(List *expressions, ExpressionShape shape, int flags)
 	int			number = 1;
 
 	compilation_begin(&compilation, linitial(expressions));
-	if (shape == EXPRESSION_GIVEN)
+	if (population != NULL)
+	{
+		number = 3;
+		clock = (Node *) makeVar(POPULATION_RELATION, POPULATION_AS_OF, TIMESTAMPTZOID, -1, InvalidOid, OUTER_LEVEL);
+	}
+	else if (shape == EXPRESSION_GIVEN)
 		types[parameter_count++] = INT8ARRAYOID;
-	if (flags & EXPRESSION_AS_OF)
+	if (population == NULL && (flags & EXPRESSION_AS_OF))
 	{
 		Param	   *param = makeNode(Param);
 
@@ -444,10 +596,16 @@ expression_statement(List *expressions, ExpressionShape shape, int flags)
 		param->paramtypmod = -1;
 		param->location = -1;
 		clock = (Node *) param;
-		hidden = until_clock(&compilation, clock);
+		frame.clock = psprintf("$%d", parameter_count);
 	}
-	else
+	else if (population == NULL)
 		clock = (Node *) makeFuncExpr(F_NOW, TIMESTAMPTZOID, NIL, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	if (flags & EXPRESSION_AS_OF)
+	{
+		hidden = until_clock(&compilation, clock);
+		/* the person is always there */
+		frame.columns = list_make2_int(get_attnum(compilation.profiles, "profile_id"), get_attnum(compilation.profiles, "is_known"));
+	}
 
 	foreach (cell, expressions)
 	{
@@ -458,7 +616,12 @@ expression_statement(List *expressions, ExpressionShape shape, int flags)
 		if ((flags & EXPRESSION_DUE) && expression->is_realtime)
 			windows = list_concat(windows, clock_windows(tree));
 		if (flags & EXPRESSION_AS_OF)
+		{
+			refuse_stored_segments(&compilation);
+			expression_refuse_leakage(tree, expression);
 			tree = clock_replace(tree, clock);
+			add_columns(&frame.columns, tree);
+		}
 		trees = lappend(trees, cut_mutator(tree, &cutting));
 	}
 	if (flags & EXPRESSION_DUE)
@@ -470,16 +633,26 @@ expression_statement(List *expressions, ExpressionShape shape, int flags)
 	}
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT profile.profile_id");
+	appendStringInfoString(&sql, population != NULL ? "SELECT population.profile_id, population.as_of, population.label" : "SELECT profile.profile_id");
 	if (shape != EXPRESSION_MEMBERS)
 		foreach (cell, expressions)
 			appendStringInfo(&sql, ", NULL AS %s", quote_identifier(((Expression *) lfirst(cell))->name[0] == '\0' ? "value" : ((Expression *) lfirst(cell))->name));
 	if (flags & EXPRESSION_DUE)
 		appendStringInfoString(&sql, ", NULL AS due_at");
-	append_frame(&sql, &compilation, &cutting);
+	append_frame(&sql, &compilation, &cutting, &frame);
 
 	statements = raw_parser(sql.data, RAW_PARSE_DEFAULT);
 	query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), sql.data, types, parameter_count, NULL);
+	if (population != NULL)
+	{
+		RangeTblEntry *given;
+
+		outer.population = inner.population = relation_number(query, "population");
+		given = list_nth_node(RangeTblEntry, query->rtable, outer.population - 1);
+		given = list_nth_node(RangeTblEntry, given->subquery->rtable, relation_number(given->subquery, "given") - 1);
+		given->subquery = population;
+	}
+	outer.columns = inner.columns = frame.columns;
 	outer.profile = inner.profile = relation_number(query, "profile");
 	outer.segment = inner.segment = relation_number(query, "segment");
 	outer.summary = relation_number(query, "summary");
@@ -499,7 +672,34 @@ expression_statement(List *expressions, ExpressionShape shape, int flags)
 	}
 	if (due != NULL)
 		set_target(query, ++number, place_mutator(due, &outer));
-	result = pg_get_querydef(query, false);
+	result = sql_of(query);
 	compilation_end(&compilation);
 	return result;
+}
+
+/*
+ * The statement that evaluates expressions of one owner and settings, none of
+ * them a query, as SQL.  Its columns: profile_id bigint, one for each
+ * expression (segments: boolean, never NULL), and with EXPRESSION_DUE due_at.
+ *
+ * Errors: those of the analysis; with EXPRESSION_AS_OF also what is not known
+ * of an earlier time.
+ */
+char *
+expression_statement(List *expressions, ExpressionShape shape, int flags)
+{
+	return compile(expressions, shape, flags, NULL);
+}
+
+/*
+ * The same for people who are each looked at as of a time of their own.  The
+ * population is an analysed query with columns profile_id (a type of integers),
+ * as_of (timestamptz) and label; its rows without profile_id or as_of give none,
+ * each other one gives one.  The statement has these columns, profile_id as
+ * bigint, and one for each expression.
+ */
+char *
+expression_training_statement(List *expressions, Query *population)
+{
+	return compile(expressions, EXPRESSION_GIVEN, EXPRESSION_AS_OF, population);
 }
