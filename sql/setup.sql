@@ -186,6 +186,9 @@ BEGIN
             ('source_column', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
             ('trait', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
             ('expression', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
+            ('expression_fact', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
+            -- Sessions leave alone what has failed.
+            ('expression_state', 'invalidate_settings', 'AFTER UPDATE', 'ROW WHEN ((OLD.status = ''failed'') <> (NEW.status = ''failed''))'),
             ('source', 'check_source_owner', 'BEFORE INSERT OR UPDATE', 'ROW'),
             ('expression', 'check_expression_owner', 'BEFORE INSERT OR UPDATE', 'ROW')
         ) AS v(relation, name, events, level)

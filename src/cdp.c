@@ -1,10 +1,12 @@
 /*
  * cdp.c
- *		The module itself: magic block and version.
+ *		The module itself: magic block, initialisation and version.
  */
 #include "postgres.h"
 
 #include "cdp.h"
+#include "segment/realtime.h"
+#include "segment/worker.h"
 #include "utils/builtins.h"
 
 #if PG_VERSION_NUM >= 180000
@@ -14,6 +16,16 @@ PG_MODULE_MAGIC;
 #endif
 
 PG_FUNCTION_INFO_V1(cdp_version);
+
+extern PGDLLEXPORT void _PG_init(void);
+
+/* Called when the library is loaded. */
+void
+_PG_init(void)
+{
+	realtime_init();
+	worker_init();
+}
 
 /*
  * cdp.version() returns text

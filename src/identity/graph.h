@@ -268,6 +268,10 @@ typedef struct Graph
 	uint32		change_count;
 	uint32		change_capacity;
 
+	int64	   *moved;			/* profiles that gained, lost or regained an identifier or a record; set by store_changes */
+	uint32		moved_count;
+	uint32		moved_capacity;
+
 	TimestampTz now;			/* system time of this operation */
 	TimestampTz phase_start;	/* for messages about progress */
 	Snapshot	snapshot;
@@ -382,5 +386,8 @@ extern void relabel_profiles(Graph *graph);
 
 /* store.c */
 extern void store_changes(Graph *graph);
+
+/* identify.c */
+extern void identify_report_moved(const Graph *graph);
 
 #endif							/* CDP_IDENTITY_GRAPH_H */

@@ -32,6 +32,8 @@ PG_FUNCTION_INFO_V1(cdp_ensure_identifier);
 PG_FUNCTION_INFO_V1(cdp_reevaluate_identifiers);
 PG_FUNCTION_INFO_V1(cdp_reevaluate_blocked);
 
+const IdentityWatcher *identity_watcher = NULL;
+
 static void
 take_json_scalar(Intake *intake, int namespace_index, const char *name, const JsonbValue *value)
 {
@@ -118,6 +120,28 @@ warn_when_queued(Graph *graph)
 				 errhint("The next cdp.stitch or cdp.refresh_identities() does it; the option max_replay sets the limit.")));
 }
 
+/* The list outlives the graph. */
+static int64 *
+copy_moved(const Graph *graph, int *count)
+{
+	int64	   *copy = cdp_palloc_array(int64, graph->moved_count + 1);
+
+	if (graph->moved_count > 0)
+		memcpy(copy, graph->moved, mul_size(sizeof(int64), graph->moved_count));
+	*count = (int) graph->moved_count;
+	return copy;
+}
+
+/*
+ * After an operation that is no real-time call, or the whole graph's.
+ */
+void
+identify_report_moved(const Graph *graph)
+{
+	if (identity_watcher != NULL && graph->moved_count > 0)
+		identity_watcher->moved(graph->moved, (int) graph->moved_count);
+}
+
 /*
  * Takes in one record, evidence and partition, and says where it belongs.
  *
@@ -133,6 +157,8 @@ identify_record(SingleRecord *single)
 	const GraphIdentifier *hub;
 
 	graph_begin_writing(RowExclusiveLock);
+	if (identity_watcher != NULL)
+		identity_watcher->begin();
 	graph = graph_create(graph_settings(), false, psprintf("identify %s", single->source));
 	intake_init(&intake, graph, single->source, NULL);
 	intake.is_event = single->is_event;
@@ -204,6 +230,8 @@ identify_record(SingleRecord *single)
 	single->resolved_at = graph->records[record].observed_at;
 	single->hub = hub->id;
 	single->profile_id = hub->new_profile;
+	single->is_news = graph->records[record].is_changed;
+	single->moved = copy_moved(graph, &single->moved_count);
 	graph_finish(graph);
 }
 
@@ -224,6 +252,8 @@ Datum
 cdp_identify(PG_FUNCTION_ARGS)
 {
 	SingleRecord record = {0};
+	int64	   *derived = NULL;
+	int			derived_count = 0;
 
 	identify_not_null(fcinfo, 0, "identifiers", "cdp.identify");
 	identify_not_null(fcinfo, 1, "source", "cdp.identify");
@@ -246,21 +276,31 @@ cdp_identify(PG_FUNCTION_ARGS)
 	if (record.is_rejected)
 		PG_RETURN_NULL();
 	if (PG_NARGS() > 4 && !PG_ARGISNULL(4) && record.is_current)
-		contribution_store(&record, PG_GETARG_JSONB_P(4));
+		derived = contribution_store(&record, PG_GETARG_JSONB_P(4), &derived_count);
+	if (identity_watcher != NULL && (record.moved_count > 0 || record.is_news || derived_count > 0))
+	{
+		int64	   *told = cdp_palloc_array(int64, derived_count + 1);
+
+		for (int i = 0; i < derived_count; i++)
+			told[i] = derived[i];
+		told[derived_count] = record.profile_id;
+		identity_watcher->changed(record.moved, record.moved_count, told, derived_count + 1, derived, derived_count);
+	}
 	PG_RETURN_INT64(record.profile_id);
 }
 
 /*
- * Forgets what a record said about traits, or the event that it was; true when
- * there was such a thing.
+ * Forgets what a record said about traits, or the event that it was; returns
+ * how many such things there were, and whose.
  */
-static bool
-forget_payload(const char *source, const char *key)
+static int
+forget_payload(const char *source, const char *key, int64 **people)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID};
 	Datum		arguments[] = {CStringGetTextDatum(source), CStringGetTextDatum(key)};
-	bool		found;
+	int			count;
 
 	SPI_connect();
 	cdp_statement(&plan, "WITH contribution AS (DELETE FROM cdp_data.contribution AS c"
@@ -271,13 +311,21 @@ forget_payload(const char *source, const char *key)
 						 "  WHERE e.source OPERATOR(pg_catalog.=) $1 AND e.record_key OPERATOR(pg_catalog.=) $2 RETURNING e.hub)"
 						 " INSERT INTO cdp_data.changed_profile (profile_id)"
 						 " SELECT i.profile_id FROM (TABLE contribution UNION ALL TABLE event) AS gone"
-						 " JOIN cdp_data.identifier AS i ON i.id OPERATOR(pg_catalog.=) gone.hub",
+						 " JOIN cdp_data.identifier AS i ON i.id OPERATOR(pg_catalog.=) gone.hub"
+						 " RETURNING profile_id",
 				  2, types);
 	if (SPI_execute_plan(plan, arguments, NULL, false, 0) < 0)
 		elog(ERROR, "could not forget what a record said");
-	found = SPI_processed > 0;
+	count = (int) SPI_processed;
+	*people = MemoryContextAlloc(caller, mul_size(sizeof(int64), count + 1));
+	for (int i = 0; i < count; i++)
+	{
+		bool		is_null;
+
+		(*people)[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null));
+	}
 	SPI_finish();
-	return found;
+	return count;
 }
 
 /*
@@ -294,6 +342,10 @@ cdp_retract(PG_FUNCTION_ARGS)
 	char	   *key;
 	uint32		record;
 	bool		found;
+	int64	   *moved;
+	int			moved_count;
+	int64	   *people;
+	int			count;
 
 	identify_not_null(fcinfo, 0, "source", "cdp.retract");
 	identify_not_null(fcinfo, 1, "record_key", "cdp.retract");
@@ -301,6 +353,8 @@ cdp_retract(PG_FUNCTION_ARGS)
 	key = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
 	graph_begin_writing(RowExclusiveLock);
+	if (identity_watcher != NULL)
+		identity_watcher->begin();
 	graph = graph_create(graph_settings(), false, psprintf("retract %s", source));
 	record = graph_take_record(graph, source, key, strlen(key), &found);
 	lock_record(graph, record);
@@ -313,9 +367,17 @@ cdp_retract(PG_FUNCTION_ARGS)
 		graph_apply(graph);
 		warn_when_queued(graph);
 	}
+	moved = copy_moved(graph, &moved_count);
 	graph_finish(graph);
-	found |= forget_payload(source, key);
-	PG_RETURN_BOOL(found);
+	count = forget_payload(source, key, &people);
+	/* What is gone may have been anything. */
+	if (identity_watcher != NULL && (moved_count > 0 || count > 0))
+	{
+		moved = repalloc(moved, mul_size(sizeof(int64), add_size(moved_count, count)));
+		memcpy(moved + moved_count, people, mul_size(sizeof(int64), count));
+		identity_watcher->changed(moved, moved_count + count, NULL, 0, NULL, 0);
+	}
+	PG_RETURN_BOOL(found || count > 0);
 }
 
 /*
@@ -482,6 +544,7 @@ cdp_reevaluate_identifiers(PG_FUNCTION_ARGS)
 			graph_add_replay_seed(graph, load_identifier_by_id(graph, DatumGetInt64(ids[i])));
 	load_queued_profiles(graph);
 	graph_apply(graph);
+	identify_report_moved(graph);
 	graph_finish(graph);
 	PG_RETURN_VOID();
 }
@@ -535,6 +598,7 @@ cdp_reevaluate_blocked(PG_FUNCTION_ARGS)
 	}
 	if (count > 0)
 		graph_apply(graph);
+	identify_report_moved(graph);
 	graph_finish(graph);
 	PG_RETURN_INT64(count);
 }

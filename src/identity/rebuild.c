@@ -93,6 +93,7 @@ cdp_rebuild_identities(PG_FUNCTION_ARGS)
 	count_differences(graph, &identifiers, &links, &records);
 	store_changes(graph);
 	counts = graph->counts;
+	identify_report_moved(graph);
 	graph_finish(graph);
 
 	values[0] = Int64GetDatum(identifiers);

@@ -49,6 +49,9 @@ static const StorageColumns storage_columns[] = {
 	{"link", "nnnnnnn", {INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, INT4OID, CHAROID}},
 	{"label", "nnnn", {INT8OID, TEXTOID, INT8OID, INT8OID}},
 	{"profile", "nnnn", {INT8OID, INT8OID, TIMESTAMPTZOID, CHAROID}},
+	{"profile_row", "n--nnn", {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, BOOLOID}},
+	{"segment_member", "nnn", {INT4OID, INT8OID, TIMESTAMPTZOID}},
+	{"expression_due", "nn", {INT8OID, TIMESTAMPTZOID}},
 };
 
 typedef struct
@@ -73,6 +76,9 @@ static const StorageIndex storage_indexes[] = {
 	{"profile_pkey", "profile", 1, {1}},
 	{"profile_retired_anchor", "profile", 1, {2}},
 	{"profile_queued", "profile", 1, {1}},
+	{"profile_row_pkey", "profile_row", 1, {1}},
+	{"segment_member_pkey", "segment_member", 2, {1, 2}},
+	{"expression_due_pkey", "expression_due", 1, {1}},
 };
 
 static Oid

@@ -596,6 +596,26 @@ note_changed_identifier(Writer *insert, struct u64map_hash *seen, const GraphIde
 	note_changed(insert, seen, identifier->new_profile);
 }
 
+/* The same, for the list of those who are not who they were. */
+static void
+note_moved(Graph *graph, const GraphIdentifier *identifier)
+{
+	const int64 profiles[] = {identifier->old_profile, identifier->new_profile};
+
+	for (int i = 0; i < lengthof(profiles); i++)
+	{
+		bool		is_known = profiles[i] == 0;
+
+		/* What happens to one person comes in a row. */
+		for (uint32 k = graph->moved_count; k > 0 && graph->moved_count - k < 4 && !is_known; k--)
+			is_known = graph->moved[k - 1] == profiles[i];
+		if (is_known)
+			continue;
+		graph->moved = graph_grow(graph->context, graph->moved, graph->moved_count, &graph->moved_capacity, sizeof(int64));
+		graph->moved[graph->moved_count++] = profiles[i];
+	}
+}
+
 /*
  * Notes whose row in cdp.profiles has to be derived again: who gained or lost an
  * identifier, has one that became shared or usable, or whose records changed.
@@ -619,7 +639,10 @@ store_changed_profiles(Graph *graph, bool bulk)
 
 		if (identifier->new_profile != 0 &&
 			(identifier->old_profile != identifier->new_profile || identifier->old_state != identifier->state))
+		{
 			note_changed_identifier(&insert, seen, identifier);
+			note_moved(graph, identifier);
+		}
 	}
 	for (uint32 i = 0; i < graph->record_count && !bulk; i++)
 	{
@@ -632,6 +655,12 @@ store_changed_profiles(Graph *graph, bool bulk)
 			note_changed_identifier(&insert, seen, &graph->identifiers[record->old_hub]);
 		if (!record->is_removed && record->hub != NO_INDEX)
 			note_changed_identifier(&insert, seen, &graph->identifiers[record->hub]);
+		if (record->is_stored && record->old_hub != NO_INDEX && (record->is_removed || record->hub != record->old_hub))
+		{
+			note_moved(graph, &graph->identifiers[record->old_hub]);
+			if (!record->is_removed && record->hub != NO_INDEX)
+				note_moved(graph, &graph->identifiers[record->hub]);
+		}
 	}
 	writer_end(&insert);
 	u64map_destroy(seen);

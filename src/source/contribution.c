@@ -40,21 +40,37 @@ contribution_check(Jsonb *traits)
 
 /*
  * Puts the traits in the place of what the record said before, and brings the
- * row of its person up to date.
+ * row of its person up to date.  Returns whose rows those are: nobody's when
+ * nothing changed, two when the record went from one to the other.
  */
-void
-contribution_store(const SingleRecord *record, Jsonb *traits)
+int64 *
+contribution_store(const SingleRecord *record, Jsonb *traits, int *count)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, JSONBOID};
 	Datum		arguments[] = {CStringGetTextDatum(record->source), CStringGetTextDatum(record->key),
 						 TimestampTzGetDatum(record->resolved_at), Int64GetDatum(record->hub), JsonbPGetDatum(traits)};
+	Datum		people;
+	bool		is_null = true;
+	int64	   *result = NULL;
 
 	SPI_connect();
 	cdp_statement(&plan, "SELECT cdp.store_contribution($1, $2, $3, $4, $5)", 5, types);
 	if (SPI_execute_plan(plan, arguments, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not store the traits of a record");
+	people = SPI_processed != 1 ? (Datum) 0 : SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+	*count = 0;
+	if (!is_null)
+	{
+		ArrayType  *array = DatumGetArrayTypeP(people);
+
+		*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		result = MemoryContextAlloc(caller, mul_size(sizeof(int64), *count + 1));
+		memcpy(result, ARR_DATA_PTR(array), mul_size(sizeof(int64), *count));
+	}
 	SPI_finish();
+	return result;
 }
 
 /* A value of one of the types that a trait can have; false when it does not fit. */

@@ -8,6 +8,6 @@
 #include "identity/identify.h"
 
 extern void contribution_check(Jsonb *traits);
-extern void contribution_store(const SingleRecord *record, Jsonb *traits);
+extern int64 *contribution_store(const SingleRecord *record, Jsonb *traits, int *count);
 
 #endif							/* CDP_SOURCE_CONTRIBUTION_H */

@@ -29,6 +29,7 @@
 #include "cdp.h"
 #include "identity/identify.h"
 #include "identity/intake.h"
+#include "segment/realtime.h"
 #include "source/typed_value.h"
 #include "statement.h"
 
@@ -86,6 +87,7 @@ typedef struct StoredEvent
 	bool		found;
 	int64		hub;
 	TimestampTz observed_at;
+	char	   *name;
 } StoredEvent;
 
 static void
@@ -358,12 +360,13 @@ is_outdated(SingleRecord *record)
 {
 	static SPIPlanPtr plan = NULL;
 	StoredEvent *stored = record->argument;
+	MemoryContext caller = CurrentMemoryContext;
 	Oid			types[] = {TEXTOID, TEXTOID};
 	Datum		arguments[] = {CStringGetTextDatum(stored->source), CStringGetTextDatum(stored->key)};
 	int			level = prefer_indexes();
 
 	SPI_connect();
-	cdp_statement(&plan, "SELECT e.hub, e.observed_at FROM cdp_data.event AS e"
+	cdp_statement(&plan, "SELECT e.hub, e.observed_at, e.event_name FROM cdp_data.event AS e"
 						 " WHERE e.source OPERATOR(pg_catalog.=) $1 AND e.record_key OPERATOR(pg_catalog.=) $2 FOR UPDATE",
 				  2, types);
 	if (SPI_execute_plan(plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
@@ -375,6 +378,7 @@ is_outdated(SingleRecord *record)
 
 		stored->hub = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 		stored->observed_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null));
+		stored->name = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3));
 	}
 	SPI_finish();
 	AtEOXact_GUC(true, level);
@@ -420,9 +424,10 @@ note_changed(int64 hub)
 }
 
 /*
- * Puts the version in the place of the one that is stored.
+ * Puts the version in the place of the one that is stored; false when they are
+ * the same.
  */
-static void
+static bool
 replace_event(EventTable *table, const StoredEvent *stored, const SingleRecord *record, Datum *values, const char *nulls)
 {
 	int			level = prefer_indexes();
@@ -435,17 +440,19 @@ replace_event(EventTable *table, const StoredEvent *stored, const SingleRecord *
 	written = SPI_processed;
 	AtEOXact_GUC(true, level);
 	if (written == 0)
-		return;
+		return false;
 	note_changed(record->hub);
 	if (stored->hub != record->hub)
 		note_changed(stored->hub);
+	return true;
 }
 
 /*
- * Stores the event and returns its profile, 0 when it is rejected.
+ * Stores the event and returns its profile, 0 when it is rejected; and what the
+ * news is, in *news (hub 0: none).
  */
 static int64
-store_event(EventTable *table, SingleRecord *record, Datum *values, const char *nulls)
+store_event(EventTable *table, SingleRecord *record, Datum *values, const char *nulls, RealtimeEvent *news)
 {
 	StoredEvent stored = {.source = record->source, .key = record->key};
 	SingleRecord attempt;
@@ -465,9 +472,21 @@ store_event(EventTable *table, SingleRecord *record, Datum *values, const char *
 			return stored.found ? profile_of_hub(stored.hub) : attempt.profile_id;
 		values[EVENT_HUB] = Int64GetDatum(attempt.hub);
 		values[EVENT_OBSERVED_AT] = TimestampTzGetDatum(attempt.resolved_at);
+		/* Evidence that moved somebody is news, whatever becomes of the event. */
+		if (attempt.moved_count > 0)
+		{
+			news->moved = attempt.moved;
+			news->moved_count = attempt.moved_count;
+			news->hub = attempt.hub;
+		}
 		if (stored.found)
 		{
-			replace_event(table, &stored, &attempt, values, nulls);
+			if (replace_event(table, &stored, &attempt, values, nulls))
+			{
+				news->hub = attempt.hub;
+				news->old_hub = stored.hub;
+				news->old_name = stored.name;
+			}
 			return attempt.profile_id;
 		}
 		if (SPI_execute_plan(table->insert, values, nulls, false, 0) != SPI_OK_INSERT)
@@ -475,6 +494,7 @@ store_event(EventTable *table, SingleRecord *record, Datum *values, const char *
 		if (SPI_processed > 0)
 		{
 			note_changed(attempt.hub);
+			news->hub = attempt.hub;
 			return attempt.profile_id;
 		}
 		/* There is a version: once more, with the key locked, which finds it. */
@@ -510,6 +530,7 @@ cdp_track(PG_FUNCTION_ARGS)
 	char	   *nulls;
 	TimestampTz occurred_at;
 	int64		profile_id;
+	RealtimeEvent news = {0};
 	bool		was_in_use;
 	int			count;
 
@@ -559,7 +580,7 @@ cdp_track(PG_FUNCTION_ARGS)
 	{
 		if (!PG_ARGISNULL(3))
 			distribute_properties(table, PG_GETARG_JSONB_P(3), values, nulls);
-		profile_id = store_event(table, &record, values, nulls);
+		profile_id = store_event(table, &record, values, nulls, &news);
 	}
 	PG_FINALLY();
 	{
@@ -569,5 +590,10 @@ cdp_track(PG_FUNCTION_ARGS)
 	SPI_finish();
 	if (profile_id == 0)
 		PG_RETURN_NULL();
+	if (news.hub != 0)
+	{
+		news.name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+		realtime_event(&news);
+	}
 	PG_RETURN_INT64(profile_id);
 }
