@@ -1,0 +1,383 @@
+"""Builds the example project of the dbt package, and looks at what came of it.
+
+Called by test/dbt/run in an environment that has dbt, on a server where the caller
+is a superuser.  A database and the roles of dbt/example/grants.sql are made, and
+removed at the end; dbt itself runs as these roles, none of them a superuser.  Each
+assertion is a line "ok ..." or "not ok ...".  With --write, dbt/models/cdp.yml is
+written anew from the comments of the views.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg2
+from dbt.cli.main import dbtRunner
+
+TOP = Path(__file__).resolve().parents[2]
+PACKAGE = TOP / "dbt"
+DATABASE = "shop"
+ROLES = ("dbt_production", "dbt_developer", "cdp_owner")
+failures = 0
+
+
+# ---------- assertions ----------
+
+def ok(condition, name, *details):
+    global failures
+    if not condition:
+        failures += 1
+    print(f"{'ok' if condition else 'not ok'} - {name}", flush=True)
+    if not condition:
+        for detail in details:
+            print("# " + str(detail).replace("\n", "\n# "), flush=True)
+    return condition
+
+
+def equal(got, expected, name):
+    return ok(got == expected, name, f"got:      {got}", f"expected: {expected}")
+
+
+def contains(text, part, name):
+    return ok(part in text, name, f"got: {text}", f"which lacks: {part}")
+
+
+# ---------- the server ----------
+
+def connect(database=DATABASE, role=None):
+    connection = psycopg2.connect(dbname=database, user=os.environ.get("PGUSER", "postgres"))
+    connection.autocommit = True
+    if role:
+        connection.cursor().execute(f"SET ROLE {role}")
+    return connection
+
+
+class Database:
+    def __init__(self):
+        self.connection = connect()
+
+    def run(self, sql):
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    def rows(self, sql):
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def value(self, sql):
+        return self.rows(sql)[0][0]
+
+    def platform(self):
+        """All of the storage, as a checksum of each table: what a developer must not change."""
+        tables = self.rows("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'cdp_data' ORDER BY 1")
+        return {name: self.value(f"SELECT md5(COALESCE(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} AS t") for (name,) in tables}
+
+
+def drop_everything():
+    connection = connect("postgres")
+    cursor = connection.cursor()
+    cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+    for role in ROLES:
+        cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
+        if cursor.fetchone() is not None:
+            cursor.execute(f"DROP ROLE {role}")
+    connection.close()
+
+
+def create_database():
+    """What dbt/example/grants.sql says, by who may create roles and databases."""
+    connection = connect("postgres")
+    connection.cursor().execute(f"CREATE DATABASE {DATABASE}")
+    connection.close()
+    connection = connect()
+    connection.cursor().execute((PACKAGE / "example/grants.sql").read_text())
+    connection.close()
+
+
+# ---------- dbt ----------
+
+class Run:
+    """The outcome of one call of dbt: status and message of each node by its name."""
+
+    def __init__(self, outcome, output):
+        self.success = outcome.success
+        self.output = output + ("" if outcome.exception is None else f"\n{outcome.exception}")
+        self.nodes = {}
+        for result in getattr(outcome.result, "results", None) or []:
+            self.nodes[result.node.name] = result
+
+    def status(self, name):
+        return str(self.nodes[name].status) if name in self.nodes else "did not run"
+
+    def message(self, name):
+        return str(self.nodes[name].message) if name in self.nodes else "did not run"
+
+    def failed(self):
+        return sorted(f"{name}: {node.message}" for name, node in self.nodes.items() if str(node.status) in ("error", "fail", "runtime error"))
+
+
+class Project:
+    def __init__(self, folder):
+        # The package with its example, in a copy: dbt writes into the project's folder.
+        shutil.copytree(PACKAGE, folder / "dbt", ignore=shutil.ignore_patterns("target", "dbt_packages", "logs", "package-lock.yml"))
+        self.folder = folder / "dbt/example"
+
+    def path(self, name):
+        return self.folder / name
+
+    def dbt(self, command, *arguments, target="prod", fails=False):
+        lines = []
+        runner = dbtRunner(callbacks=[lambda event: lines.append(event.info.msg) if event.info.level in ("info", "warn", "error") else None])
+        options = [] if command == "deps" else ["--target", target]
+        os.environ["DBT_USER"] = "dbt_production" if target == "prod" else "dbt_developer"
+        outcome = runner.invoke(["--quiet", "--no-use-colors", "--no-version-check", command, "--project-dir", str(self.folder),
+                                 "--profiles-dir", str(self.folder), *options, *arguments])
+        run = Run(outcome, "\n".join(lines))
+        if not fails:
+            ok(run.success, f"dbt {' '.join((command, *arguments))} ({target})", run.output, *run.failed())
+        return run
+
+
+# ---------- dbt/models/cdp.yml ----------
+
+def write_views(database):
+    """The unified views and their columns, with the comments that they have in a new storage."""
+    lines = ["# The views of the platform, as sources: {{ source('cdp', 'profiles') }}.",
+             "# Written by test/dbt/run --write from the comments in the database.  Columns of",
+             "# traits and properties, which each installation declares itself, come to dbt docs",
+             "# from the catalog, with their comments.",
+             "version: 2", "", "sources:", "  - name: cdp", "    schema: cdp",
+             "    description: customer data platform in this database", "    tables:"]
+    for view, comment in database.rows(
+            "SELECT c.relname, obj_description(c.oid) FROM pg_class AS c WHERE c.relnamespace = 'cdp'::regnamespace AND c.relkind = 'v' ORDER BY 1"):
+        lines += [f"      - name: {view}", f"        description: {json.dumps(comment)}"]
+        if view == "refresh_log":
+            lines += ["        config:", "          loaded_at_field: finished_at",
+                      "          freshness: {warn_after: {count: 26, period: hour}}"]
+        lines.append("        columns:")
+        for column, data_type, description in database.rows(
+                "SELECT a.attname, format_type(a.atttypid, a.atttypmod), col_description(a.attrelid, a.attnum) FROM pg_attribute AS a "
+                f"WHERE a.attrelid = 'cdp.{view}'::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"):
+            quote = ", quote: true" if column == "check" else ""
+            lines.append(f"          - {{name: {column}, data_type: {json.dumps(data_type)}, description: {json.dumps(description)}{quote}}}")
+    return "\n".join(lines) + "\n"
+
+
+# ---------- the tests ----------
+
+def check_documents(database):
+    views = PACKAGE / "models/cdp.yml"
+    if "--write" in sys.argv:
+        views.write_text(write_views(database))
+    ok(views.read_text() == write_views(database), "dbt/models/cdp.yml has the comments of the views (else: test/dbt/run --write)")
+
+    page = (TOP / "docs/dbt.md").read_text()
+    shown = re.findall(r"^`(dbt/[^`]+)`\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    ok(len(shown) > 15, "docs/dbt.md shows the files of the example")
+    equal([name for name, text in shown if not (TOP / name).exists() or text != (TOP / name).read_text()], [], "what docs/dbt.md shows are these files")
+
+    package = "".join(path.read_text() for path in sorted(PACKAGE.rglob("*.sql")) if "example" not in path.relative_to(PACKAGE).parts)
+    made = {("" if kind == "macro" else kind + "_") + name + ("_postgres" if kind == "materialization" else "")
+            for kind, name in re.findall(r"{%-? (macro|test|materialization) (\w+)", package)}
+    described = dict(re.findall(r"^  - name: (\w+)\n    description: \"(.*)\"$", (PACKAGE / "macros/macros.yml").read_text(), re.MULTILINE))
+    equal(sorted(made), sorted(described), "dbt/macros/macros.yml describes each macro")
+    names = [re.sub("^(test_)|^(materialization_)", lambda m: "cdp." if m[1] else "`", name).removesuffix("_postgres")
+             for name, description in described.items() if not description.startswith("Part of")]
+    equal([name for name in names if name not in page], [], "docs/dbt.md has each of them that is meant to be called")
+
+
+def check_first_build(project, database):
+    project.dbt("deps")
+    run = project.dbt("build")
+    equal(run.failed(), [], "nothing failed")
+    equal(database.rows(f"SELECT rolname FROM pg_roles WHERE rolname IN {ROLES} AND rolsuper"), [], "none of the roles is a superuser")
+    equal(database.rows("SELECT source, status, rejected FROM cdp.sources ORDER BY 1"), [("crm", "ok", 0), ("orders", "ok", 0), ("web", "ok", 0)], "the sources are read")
+    equal(database.rows("SELECT source, status FROM analytics.customer_refresh ORDER BY 1"), [("crm", "ok"), ("orders", "ok"), ("web", "ok")], "the refresh model has a row for each source")
+    ok(database.value("SELECT count(DISTINCT xmin::text) = count(*) FROM cdp_data.refresh_log"), "cdp.refresh commits each step")
+    contains(run.output, "source crm (full): ok, 120 rows read, 119 new", "dbt's output says what the refresh did")
+    ok(database.value("SELECT count(*) > 100 AND bool_and(lifetime_value > 0) FROM analytics.customer_lifetime_value"), "each customer has a lifetime value")
+    ok(database.value("SELECT bool_and((purchase_model::jsonb->>'converged')::boolean AND (spend_model::jsonb->>'converged')::boolean) FROM analytics.lifetime_models"), "the models converged")
+    equal(database.value("SELECT count(*) FROM analytics.contact_profiles"), 120, "the toolkit's components: a person for each contact")
+
+
+AUDIENCE = "SELECT profile_id FROM analytics.{} ORDER BY 1"
+
+
+def check_audiences(database):
+    equal(database.rows("SELECT segment, status FROM cdp.segments ORDER BY 1"), [("high_value", "ok"), ("lapsed_vip", "ok"), ("newsletter", "ok")], "audiences are segments")
+    for name in ("lapsed_vip", "newsletter", "high_value"):
+        ok(database.value(f"SELECT count(*) > 3 FROM analytics.{name}"), f"{name} has people in it")
+        equal(database.rows(AUDIENCE.format(name)), database.rows(f"SELECT profile_id FROM cdp.segment_members WHERE segment = '{name}' ORDER BY 1"), f"{name} has the members of the segment")
+    equal(database.rows(AUDIENCE.format("lapsed_vip")), database.rows("""
+        SELECT profile_id FROM cdp.profiles JOIN cdp.events USING (profile_id)
+        WHERE country IN ('DE', 'AT', 'CH') GROUP BY profile_id
+        HAVING sum(amount) FILTER (WHERE event_name = 'purchase' AND NOT is_refunded) > 400
+           AND count(*) FILTER (WHERE occurred_at > now() - interval '60 days') = 0 ORDER BY 1"""), "lapsed_vip is who the same GROUP BY finds")
+    columns = "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'analytics.{}'::regclass AND attnum > 0"
+    equal(database.value(columns.format("lapsed_vip")), "profile_id,entered_at,email,phone,crm_id,first_name,country", "columns of an audience")
+    for name in ("lapsed_vip", "high_value"):
+        equal(database.value(f"SELECT count(*) FROM pg_index WHERE indrelid = 'analytics.{name}'::regclass AND indisunique AND indkey::text = '1'"), 1, f"{name} is unique on profile_id")
+    equal(database.value("SELECT relkind::text FROM pg_class WHERE oid = 'analytics.newsletter'::regclass"), "v", "newsletter is a view")
+
+
+def check_second_run(project, database):
+    """One order and one contact more or less: what is rebuilt, and what stays."""
+    files = "SELECT relname, oid::text FROM pg_class WHERE relnamespace = 'analytics'::regnamespace AND relname IN ('stg_orders', 'stg_contacts', 'lapsed_vip', 'high_value') ORDER BY 1"
+    before = dict(database.rows(files))
+    ids = database.rows("SELECT namespace, value, profile_id FROM cdp.identifiers ORDER BY 1, 2")
+    versions = dict(database.rows("SELECT profile_id, xmin::text FROM analytics.lapsed_vip"))
+    (leaves, email), (changes, crm_id) = database.rows(
+        "SELECT profile_id, email FROM analytics.lapsed_vip WHERE email IS NOT NULL ORDER BY 1 LIMIT 1")[0], database.rows(
+        "SELECT profile_id, crm_id FROM analytics.lapsed_vip WHERE crm_id IS NOT NULL ORDER BY 1 DESC LIMIT 1")[0]
+    database.run(f"""
+        INSERT INTO analytics.raw_orders (number, email, loyalty_card, total, status, ordered_at, changed_at)
+        VALUES (9001, '{email}', NULL, 10, 'paid', now() AT TIME ZONE 'Europe/Berlin', now() AT TIME ZONE 'Europe/Berlin');
+        UPDATE analytics.raw_contacts SET first_name = 'Renamed', updated_at = now() WHERE id = {crm_id}""")
+    run = project.dbt("run")
+    equal(run.message("stg_orders"), "INSERT 0 1", "an incremental staging model takes the new row")
+    contains(run.output, "source orders (since): ok", "an incremental staging model is read past its watermark")
+    contains(run.output, "source crm (full): ok, 120 rows read, 0 new, 1 changed, 0 retracted", "a model that was rebuilt is compared in full")
+    contains(run.output, "profiles: 2 brought up to date", "the people concerned are derived")
+    equal(run.message("lapsed_vip"), "ADDED 0, CHANGED 1, REMOVED 1", "an incremental audience writes the rows that differ")
+    after = dict(database.rows(files))
+    equal({name: after[name] == before[name] for name in after}, {"high_value": False, "lapsed_vip": True, "stg_contacts": False, "stg_orders": True}, "which tables are new ones")
+    now = dict(database.rows("SELECT profile_id, xmin::text FROM analytics.lapsed_vip"))
+    equal(leaves in now, False, "who bought left the audience")
+    equal([person for person in now if now[person] != versions[person]], [changes], "no other row was written")
+    equal(database.value(f"SELECT first_name FROM analytics.lapsed_vip WHERE profile_id = {changes}"), "Renamed", "and it has the new value")
+    equal(database.rows("SELECT namespace, value, profile_id FROM cdp.identifiers ORDER BY 1, 2"), ids, "nobody's id changed, though their table was renamed and dropped")
+    equal(database.rows("SELECT source, status FROM cdp.sources ORDER BY 1"), [("crm", "ok"), ("orders", "ok"), ("web", "ok")], "the sources go on")
+
+    declared = database.platform()
+    run = project.dbt("run", "--select", "crm", "orders", "web", "lapsed_vip")
+    equal(run.message("lapsed_vip"), "ADDED 0, CHANGED 0, REMOVED 0", "where nothing changed, nothing is written")
+    changed = [name for name, content in database.platform().items() if content != declared[name]]
+    equal(changed, [], "the same declarations change nothing in the platform")
+
+
+def check_developer(project, database):
+    """What a developer runs leaves the platform as it is, whatever their models say."""
+    before = database.platform()
+    model = project.path("models/audiences/lapsed_vip.sql")
+    text = model.read_text()
+    model.write_text(text.replace("> 400", "> 100"))
+    source = project.path("models/sources/crm.sql")
+    source_text = source.read_text()
+    source.write_text(source_text.replace("first_name, last_name,", "first_name, last_name, id AS contact_number,"))
+    schema = "dbt_developer"
+    run = project.dbt("build", target="dev")
+    equal(run.failed(), [], "a developer builds everything")
+    equal(run.message("crm"), "CHECKED, NOT REGISTERED", "sources are checked")
+    equal(run.message("customer_refresh"), "NOT REGISTERED, NOT CALLED", "nothing is refreshed")
+    equal([name for name, content in database.platform().items() if content != before[name]], [], "a developer's target changes nothing of the platform")
+    more = database.value(f"SELECT count(*) - (SELECT count(*) FROM analytics.lapsed_vip) FROM {schema}.lapsed_vip")
+    ok(more > 0, "the developer's audience is what their predicate says", f"{more} more than in production")
+    equal(database.rows(f"SELECT profile_id FROM {schema}.high_value ORDER BY 1") != [], True, "a query is an audience, too")
+    entered = database.rows(f"SELECT profile_id, entered_at FROM {schema}.lapsed_vip ORDER BY 1")
+    model.write_text(text)
+    run = project.dbt("run", "--select", "lapsed_vip", target="dev")
+    equal(run.message("lapsed_vip"), f"ADDED 0, CHANGED 0, REMOVED {more}", "a developer's incremental audience")
+    kept = database.rows(f"SELECT profile_id, entered_at FROM {schema}.lapsed_vip ORDER BY 1")
+    equal([row for row in kept if row not in entered], [], "those who stay keep the time at which they entered")
+    run = project.dbt("run", "--select", "lapsed_vip", "--vars", "cdp_register: true", target="dev", fails=True)
+    contains(run.message("lapsed_vip"), "permission denied", "a developer who registers all the same is refused")
+    source.write_text(source_text)
+
+
+def check_errors(project, database):
+    before = database.platform()
+    model = project.path("models/audiences/lapsed_vip.sql")
+    text = model.read_text()
+    model.write_text(text.replace("profile.country IN", "profile.contry IN"))
+    for target in ("prod", "dev"):
+        run = project.dbt("run", "--select", "lapsed_vip+", target=target, fails=True)
+        equal(run.status("lapsed_vip"), "error", f"a predicate with an error fails ({target})")
+        contains(run.message("lapsed_vip"), "column profile.contry does not exist", f"with PostgreSQL's message ({target})")
+        contains(run.message("lapsed_vip"), "LINE 1: profile.contry IN ('DE', 'AT', 'CH')\n          ^", f"and the position ({target})")
+        equal(run.status("newsletter"), "skipped", f"what builds on it is skipped ({target})")
+    model.write_text(text)
+    source = project.path("models/sources/crm.sql")
+    source_text = source.read_text()
+    source.write_text(source_text.replace("country, newsletter", "contry, newsletter"))
+    for target in ("prod", "dev"):
+        run = project.dbt("run", "--select", "crm", target=target, fails=True)
+        contains(run.message("crm"), 'column "contry" does not exist', f"a source with an error fails ({target})")
+        contains(run.message("crm"), "first_name, last_name, contry, newsletter", f"and shows the place ({target})")
+    source.write_text(source_text.replace("{{ ref('stg_contacts') }}", "select * from {{ ref('stg_contacts') }}"))
+    run = project.dbt("run", "--select", "crm", fails=True)
+    contains(run.message("crm"), "the body of a cdp_source model is one relation", "a source over a query is refused")
+    source.write_text(source_text)
+    equal([name for name, content in database.platform().items() if content != before[name]], [], "errors change nothing of the platform")
+
+    database.run("ALTER TABLE analytics.stg_page_views RENAME COLUMN login TO signed_in_as")
+    run = project.dbt("run", "--select", "customer_refresh+", fails=True)
+    contains(run.message("customer_refresh"), 'refresh failed for "web"', "a source that stops fails the refresh model")
+    contains(run.message("customer_refresh"), 'column "login" does not exist', "which says why")
+    equal(run.status("customer_rfm"), "skipped", "and what comes after it is skipped")
+    database.run("ALTER TABLE analytics.stg_page_views RENAME COLUMN signed_in_as TO login")
+    run = project.dbt("run", "--select", "customer_refresh")
+    contains(run.output, "source web (", "the next refresh goes on")
+
+
+def check_tests_fail(project, database):
+    """Each of the package's tests finds what it is there for."""
+    database.run("""
+        INSERT INTO analytics.lapsed_vip (profile_id, entered_at, email) SELECT 999999, now(), upper(email) FROM analytics.lapsed_vip WHERE email IS NOT NULL LIMIT 1""")
+    run = project.dbt("test", "--select", "lapsed_vip", fails=True)
+    failed = {name.split("_lapsed_vip")[0] for name, node in run.nodes.items() if str(node.status) == "fail"}
+    equal(failed, {"cdp_no_orphan", "cdp_unique_identity", "cdp_membership_fresh"}, "tests find an orphan, a shared address and a row that is no member")
+    project.dbt("run", "--select", "lapsed_vip")
+    project.dbt("test", "--select", "lapsed_vip")
+    database.run("UPDATE cdp_data.expression_state SET evaluated_at = evaluated_at - interval '2 hours'")
+    run = project.dbt("test", "--select", "lapsed_vip", fails=True)
+    equal([name.split("_lapsed_vip")[0] for name, node in run.nodes.items() if str(node.status) == "fail"], ["cdp_membership_fresh"], "a test finds an evaluation that is old")
+
+
+def check_catalog(project, database):
+    project.dbt("docs", "generate")
+    catalog = json.loads(project.path("target/catalog.json").read_text())
+    profiles = catalog["sources"]["source.cdp.cdp.profiles"]["columns"]
+    contains(str(profiles.get("country", {}).get("comment")), "trait country", "dbt docs have the columns of traits, with their comments")
+    equal(catalog["nodes"]["model.shop.lapsed_vip"]["columns"]["profile_id"]["type"], "bigint", "dbt docs have the audience")
+    manifest = json.loads(project.path("target/manifest.json").read_text())
+    described = manifest["sources"]["source.cdp.cdp.events"]["columns"]["occurred_at"]["description"]
+    equal(described, "when it happened", "dbt docs have the columns of the unified views")
+    equal([name for name, macro in manifest["macros"].items() if macro["package_name"] == "cdp" and not macro["description"]], [], "dbt docs describe each macro")
+    before = manifest["parent_map"]
+    equal(sorted(before["model.shop.customer_refresh"]), ["model.shop.crm", "model.shop.orders", "model.shop.web"], "the refresh comes after the sources")
+    contains(str(before["model.shop.lapsed_vip"]), "model.shop.customer_refresh", "audiences come after the refresh")
+
+
+CHECKS = (check_second_run, check_developer, check_errors, check_tests_fail, check_catalog)
+
+
+def main():
+    os.environ.setdefault("PGUSER", "postgres")
+    os.environ["PGDATABASE"] = DATABASE
+    drop_everything()
+    folder = Path(tempfile.mkdtemp(prefix="cdp-dbt.", dir=os.environ.get("CDP_SERVER_FOLDER") or None))
+    database = None
+    try:
+        create_database()
+        database = Database()
+        check_documents(database)
+        project = Project(folder)
+        check_first_build(project, database)
+        check_audiences(database)
+        for check in CHECKS:
+            check(project, database)
+    finally:
+        if database is not None:
+            database.connection.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        drop_everything()
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
