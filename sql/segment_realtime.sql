@@ -31,3 +31,46 @@ END
 $note$;
 COMMENT ON FUNCTION cdp.note_failed_expression(integer, text, text, text) IS
 'Internal: notes that the evaluation of an expression failed.  It is left alone until a refresh evaluates it.';
+
+-- ---------- capture ----------
+
+CREATE FUNCTION cdp.moved_profiles() RETURNS bigint[]
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cdp_moved_profiles';
+COMMENT ON FUNCTION cdp.moved_profiles() IS
+'Internal, called by capture: the profiles that captured rows have merged, split or given an identifier in this transaction since the last call.';
+
+CREATE FUNCTION cdp.expressions_of_events(event_names text[], person boolean) RETURNS integer[]
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'cdp_expressions_of_events';
+COMMENT ON FUNCTION cdp.expressions_of_events(text[], boolean) IS
+'Internal, called by capture: the computed traits and segments with refresh => ''realtime'' that events of these names concern and, with person, those that read what records say of a person.';
+
+CREATE FUNCTION cdp.captured_names(source text, keys text[]) RETURNS text[]
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+AS $names$
+BEGIN
+    RETURN ARRAY(SELECT DISTINCT e.event_name FROM cdp_data.event AS e WHERE e.source = $1 AND e.record_key = ANY ($2));
+END
+$names$;
+COMMENT ON FUNCTION cdp.captured_names(text, text[]) IS
+'Internal, called by capture: the names of the events that these rows are stored as.';
+
+CREATE FUNCTION cdp.evaluate_captured(source text, people bigint[], moved bigint[], event_names text[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $evaluate$
+DECLARE
+    is_event CONSTANT boolean := EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = $1 AND s.kind = 'event');
+    news CONSTANT text := CASE WHEN is_event THEN 'event' ELSE 'trait' END;
+    others CONSTANT bigint[] := ARRAY(SELECT p FROM pg_catalog.unnest(people) AS p WHERE p <> ALL (moved));
+BEGIN
+    -- Of who is somebody else now, everything may have changed.
+    PERFORM cdp.evaluate_profiles(moved, NULL, CASE WHEN pg_catalog.cardinality(moved) > 1 THEN 'identity' ELSE news END);
+    PERFORM cdp.evaluate_profiles(others, cdp.expressions_of_events(event_names, NOT is_event), news);
+END
+$evaluate$;
+COMMENT ON FUNCTION cdp.evaluate_captured(text, bigint[], bigint[], text[]) IS
+'Internal, called by capture: evaluates what captured rows concern for their people, whose rows in cdp.profiles are up to date.';

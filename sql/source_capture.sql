@@ -163,10 +163,19 @@ DECLARE
     last_change bigint;
     remaining text[];
     people bigint[];
+    moved bigint[];
+    event_names text[];
+    -- Whether anybody is evaluated here.
+    has_realtime CONSTANT boolean := EXISTS (SELECT FROM cdp_data.expression AS e WHERE e.is_realtime);
 BEGIN
     IF NOT cdp.wait_to_write(pg_catalog.cardinality(keys), patience) THEN
         INSERT INTO cdp_data.captured_key (source, record_key) SELECT $1, k FROM pg_catalog.unnest(keys) AS k;
         RETURN;
+    END IF;
+    IF has_realtime THEN
+        -- Before anything that the pass of a refresh might wait for; see src/segment/realtime.c.
+        LOCK TABLE cdp_data.segment_member IN ROW EXCLUSIVE MODE;
+        PERFORM cdp.moved_profiles();
     END IF;
     -- Some of what had to be left earlier comes along.
     IF pg_catalog.cardinality(keys) <= 50 THEN
@@ -179,6 +188,9 @@ BEGIN
     END IF;
     IF pg_catalog.cardinality(keys) <= at_once THEN
         hubs := cdp.record_hubs(source, keys);
+        IF has_realtime THEN
+            event_names := cdp.captured_names(source, keys);
+        END IF;
         SELECT pg_catalog.max(c.change_id) INTO last_change FROM cdp_data.identity_change AS c;
     END IF;
     remaining := cdp.take_in_keys(source, keys);
@@ -193,8 +205,15 @@ BEGIN
         SELECT i.profile_id FROM cdp_data.identifier AS i WHERE i.id = ANY (hubs)
         UNION SELECT c.profile_id FROM cdp_data.identity_change AS c WHERE c.change_id > COALESCE(last_change, 0)
         UNION SELECT c.other_profile_id FROM cdp_data.identity_change AS c WHERE c.change_id > COALESCE(last_change, 0));
+    IF has_realtime THEN
+        moved := cdp.moved_profiles();
+        people := ARRAY(SELECT p FROM pg_catalog.unnest(people) AS p UNION SELECT m FROM pg_catalog.unnest(moved) AS m);
+    END IF;
     IF pg_catalog.cardinality(people) > 0 THEN
         PERFORM cdp.materialize_profiles(people);
+        IF has_realtime THEN
+            PERFORM cdp.evaluate_captured(source, people, moved, event_names || cdp.captured_names(source, keys));
+        END IF;
     END IF;
 END
 $capture$;

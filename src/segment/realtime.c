@@ -56,6 +56,8 @@
 #define EXPIRE_BATCH_MAX	100000
 
 PG_FUNCTION_INFO_V1(cdp_evaluate_profiles);
+PG_FUNCTION_INFO_V1(cdp_moved_profiles);
+PG_FUNCTION_INFO_V1(cdp_expressions_of_events);
 PG_FUNCTION_INFO_V1(cdp_expire_segments);
 
 /* ---------- writers ---------- */
@@ -269,6 +271,107 @@ void
 realtime_init(void)
 {
 	identity_watcher = &watcher;
+}
+
+/* ---------- capture ---------- */
+
+/* Profiles that captured rows moved in this transaction, until cdp.moved_profiles() is called. */
+static int64 *collected = NULL;
+static int	collected_count = 0;
+static int	collected_capacity = 0;
+
+static void
+forget_collected(XactEvent event, void *argument)
+{
+	collected = NULL;
+	collected_count = collected_capacity = 0;
+}
+
+/*
+ * Keeps in mind who is not who they were, for the capture under way.  A row that
+ * is taken back afterwards leaves a profile too many, which does no harm.
+ */
+void
+realtime_collect(const int64 *moved, int count)
+{
+	static bool registered = false;
+
+	if (count == 0 || !realtime_cache()->has_realtime)
+		return;
+	if (!registered)
+	{
+		RegisterXactCallback(forget_collected, NULL);
+		registered = true;
+	}
+	if (collected_count + count > collected_capacity)
+	{
+		int			capacity = Max(collected_capacity * 2, collected_count + count + 16);
+		int64	   *grown = MemoryContextAlloc(TopTransactionContext, mul_size(sizeof(int64), capacity));
+
+		if (collected_count > 0)
+			memcpy(grown, collected, mul_size(sizeof(int64), collected_count));
+		if (collected != NULL)
+			pfree(collected);
+		collected = grown;
+		collected_capacity = capacity;
+	}
+	memcpy(collected + collected_count, moved, mul_size(sizeof(int64), count));
+	collected_count = evaluate_sort(collected, collected_count + count);
+}
+
+/*
+ * cdp.moved_profiles() returns bigint[]
+ *
+ * The profiles that rows taken in by key have moved in this transaction since
+ * the last call: merged, split, or given an identifier.
+ */
+Datum
+cdp_moved_profiles(PG_FUNCTION_ARGS)
+{
+	ArrayType  *result = evaluate_array(collected, collected_count);
+
+	collected_count = 0;
+	PG_RETURN_ARRAYTYPE_P(result);
+}
+
+/*
+ * cdp.expressions_of_events(event_names text[], person boolean)
+ * returns integer[]
+ *
+ * The expressions in real time that events of these names concern (NULL
+ * elements are passed over), with "person" also those that read what records
+ * say.  The rows of people are taken to be up to date.
+ */
+Datum
+cdp_expressions_of_events(PG_FUNCTION_ARGS)
+{
+	RealtimeCache *cache = realtime_cache();
+	Datum	   *names;
+	bool	   *nulls;
+	int			name_count;
+	Datum	   *ids;
+	int			count = 0;
+	int			capacity = 16;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &name_count);
+	ids = cdp_palloc_array(Datum, capacity);
+	for (int i = PG_GETARG_BOOL(1) ? -1 : 0; i < name_count; i++)
+	{
+		const ExpressionSet *set;
+
+		CHECK_FOR_INTERRUPTS();
+		if (i >= 0 && nulls[i])
+			continue;
+		set = i < 0 ? realtime_set_of_scope(cache, SCOPE_PERSON) : realtime_set_of_event(cache, TextDatumGetCString(names[i]), NULL, true);
+		while (count + set->count > capacity)
+		{
+			capacity *= 2;
+			ids = repalloc(ids, mul_size(sizeof(Datum), capacity));
+		}
+		for (int k = 0; k < set->count; k++)
+			ids[count++] = Int32GetDatum(set->expressions[k]->definition->id);
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(ids, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 }
 
 /* ---------- functions ---------- */

@@ -21,6 +21,7 @@ typedef struct RealtimeEvent
 
 extern void realtime_init(void);
 extern void realtime_event(const RealtimeEvent *event);
+extern void realtime_collect(const int64 *moved, int count);
 extern int	realtime_expire(int batch, TimestampTz until);
 
 #endif							/* CDP_SEGMENT_REALTIME_H */

@@ -123,14 +123,14 @@ evaluate_prefer_indexes(void)
 	return level;
 }
 
-static Datum
-array_of_ids(const int64 *ids, int count)
+ArrayType *
+evaluate_array(const int64 *ids, int count)
 {
 	Datum	   *elements = cdp_palloc_array(Datum, count + 1);
 
 	for (int i = 0; i < count; i++)
 		elements[i] = Int64GetDatum(ids[i]);
-	return PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	return construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 }
 
 /* Runs a statement that is kept, over one array of ids. */
@@ -138,7 +138,7 @@ static void
 run_over_ids(SPIPlanPtr *plan, const char *sql, const int64 *ids, int count)
 {
 	Oid			types[] = {INT8ARRAYOID};
-	Datum		argument = array_of_ids(ids, count);
+	Datum		argument = PointerGetDatum(evaluate_array(ids, count));
 	int			level = evaluate_prefer_indexes();
 
 	cdp_statement(plan, sql, 1, types);
@@ -802,7 +802,7 @@ evaluate_locked(Evaluation *evaluation, ExpressionSet *set, int flags, Timestamp
 		ids = cdp_palloc_array(int64, evaluation->count);
 		for (int i = 0; i < evaluation->count; i++)
 			ids[i] = evaluation->people[i].profile_id;
-		evaluate_parts(evaluation, set, array_of_ids(ids, evaluation->count));
+		evaluate_parts(evaluation, set, PointerGetDatum(evaluate_array(ids, evaluation->count)));
 		store_members(evaluation);
 	}
 	if (evaluation->count > 0)

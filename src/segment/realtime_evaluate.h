@@ -9,6 +9,7 @@
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "segment/realtime_cache.h"
+#include "utils/array.h"
 #include "utils/snapshot.h"
 
 /* Why something changed: cdp_data.segment_change.cause. */
@@ -72,6 +73,7 @@ extern void lookup_close(Lookup *lookup);
 extern Datum lookup_value(Lookup *lookup, AttrNumber column);
 
 extern int	evaluate_prefer_indexes(void);
+extern ArrayType *evaluate_array(const int64 *ids, int count);
 extern int	evaluate_sort(int64 *ids, int count);
 extern void evaluate_put_off(const int64 *ids, int count);
 extern void evaluate_lock(Evaluation *evaluation, const int64 *ids, int count);

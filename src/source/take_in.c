@@ -29,6 +29,7 @@
 
 #include "cdp.h"
 #include "identity/stitch.h"
+#include "segment/realtime.h"
 #include "source/source_texts.h"
 #include "source/take_in.h"
 
@@ -234,6 +235,9 @@ batch_written(Stitch *stitch)
 {
 	TakeIn	   *take = (TakeIn *) stitch;
 
+	/* Whoever captures rows evaluates people at once. */
+	if (take->wanted != NULL)
+		realtime_collect(stitch->graph->moved, (int) stitch->graph->moved_count);
 	if (take->texts.write != NULL)
 	{
 		SPI_connect();
