@@ -39,6 +39,7 @@ BEGIN
                    CASE WHEN c.trait_key IS NOT NULL THEN
                        pg_catalog.format('cdp.trait_value(v.value, %L, %s::cdp.survivorship, NULL::%s)', c.trait_key, pg_catalog.quote_nullable(c.survivorship), c.type) END AS getter
             FROM cdp.profile_columns() AS c
+            WHERE c.trait_key IS NOT NULL OR c.namespace_id IS NOT NULL     -- computed traits are written by evaluation alone
         ) AS g
     ) AS c;
 END

@@ -205,7 +205,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION cdp.profile_fixed_columns() IS 'Internal: the columns of cdp.profiles that are neither traits nor namespaces.';
 
--- A namespace has a column unless a trait is named like it.
+-- A namespace has a column unless a trait, of records or computed, is named like it.
 CREATE FUNCTION cdp.profile_columns(
     OUT name text, OUT type text, OUT comment text, OUT trait_key text, OUT namespace_id smallint,
     OUT survivorship text, OUT place bigint)
@@ -216,15 +216,16 @@ AS $columns$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT c.name, c.type, c.comment, c.key, c.namespace_id, c.survivorship, pg_catalog.row_number() OVER (ORDER BY c.is_trait, c.id)
+    SELECT c.name, c.type, c.comment, c.key, c.namespace_id, c.survivorship, pg_catalog.row_number() OVER (ORDER BY c.origin, c.id)
     FROM (
-        SELECT n.name::text AS name, 'text' AS type, false AS is_trait, n.namespace_id::integer AS id, n.namespace_id, NULL AS key, NULL AS survivorship,
+        SELECT n.name::text AS name, 'text' AS type, 1 AS origin, n.namespace_id::integer AS id, n.namespace_id, NULL AS key, NULL AS survivorship,
                pg_catalog.format('preferred identifier of namespace %s: the one in the newest record', n.name) AS comment
         FROM cdp_data.namespace AS n
         WHERE n.name NOT IN (SELECT f.name FROM cdp.profile_fixed_columns() AS f)
           AND NOT EXISTS (SELECT FROM cdp_data.trait AS t WHERE t.name = n.name)
+          AND NOT EXISTS (SELECT FROM cdp_data.expression AS e WHERE e.kind = 'trait' AND e.name = n.name)
         UNION ALL
-        SELECT t.name, t.type, true, t.trait_id, CASE WHEN t.type = 'text' THEN n.namespace_id END, t.key,
+        SELECT t.name, t.type, 2, t.trait_id, CASE WHEN t.type = 'text' THEN n.namespace_id END, t.key,
                CASE WHEN (t.survivorship, t.ignore_empty) <> ('last', false) THEN pg_catalog.jsonb_build_object('default',
                    pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('policy', t.survivorship, 'sources', pg_catalog.to_jsonb(t.sources),
                        'ignore_empty', CASE WHEN t.ignore_empty THEN true END)))::text END,
@@ -233,6 +234,10 @@ BEGIN
                    t.survivorship, ' (' OPERATOR(pg_catalog.||) pg_catalog.array_to_string(t.sources, ', ') OPERATOR(pg_catalog.||) ')',
                    CASE WHEN t.ignore_empty THEN ', empty values lose' END)
         FROM cdp_data.trait AS t LEFT JOIN cdp_data.namespace AS n ON n.name = t.name
+        UNION ALL
+        -- These are evaluated, not derived from records.
+        SELECT e.name, e.type, 3, e.expression_id, NULL, NULL, NULL, pg_catalog.concat('computed trait', ': ' || e.description)
+        FROM cdp_data.expression AS e WHERE e.kind = 'trait'
     ) AS c
     ORDER BY 7;
 END
@@ -363,6 +368,11 @@ BEGIN
         RAISE reserved_name USING
             MESSAGE = pg_catalog.format('"%s" is a column of every profile and cannot be a trait', name),
             HINT = 'Name the expression otherwise: ... AS another_name.';
+    END IF;
+    IF EXISTS (SELECT FROM cdp_data.expression AS e WHERE e.kind = 'trait' AND e.name = check_trait_name.name) THEN
+        RAISE duplicate_object USING
+            MESSAGE = pg_catalog.format('"%s" is a computed trait', name),
+            HINT = 'Choose another name, or rename or drop that trait with cdp.rename_computed_trait or cdp.drop_computed_trait.';
     END IF;
     SELECT t.name, t.key INTO clash FROM cdp_data.trait AS t WHERE (t.name = check_trait_name.name) <> (t.key = check_trait_name.name) LIMIT 1;
     IF FOUND THEN

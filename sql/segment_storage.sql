@@ -43,15 +43,13 @@ BEGIN
         day date NOT NULL,
         entered bigint NOT NULL,
         exited bigint NOT NULL,
-        members bigint NOT NULL,
         CONSTRAINT segment_day_pkey PRIMARY KEY (segment_id, day)
     );
-    COMMENT ON TABLE cdp_data.segment_day IS 'entries, exits and members of each finished day; later days are counted from cdp_data.segment_change';
+    COMMENT ON TABLE cdp_data.segment_day IS 'entries and exits of each day, as far as cdp.close_segment_days has counted; the rest is counted from cdp_data.segment_change';
     COMMENT ON COLUMN cdp_data.segment_day.segment_id IS 'segment: cdp_data.expression.expression_id';
     COMMENT ON COLUMN cdp_data.segment_day.day IS 'day, in the time zone of the option time_zone';
     COMMENT ON COLUMN cdp_data.segment_day.entered IS 'entries on that day';
     COMMENT ON COLUMN cdp_data.segment_day.exited IS 'exits on that day';
-    COMMENT ON COLUMN cdp_data.segment_day.members IS 'members at the end of that day';
 
     -- Numbers of transactions mean something in one cluster only.  A dump holds no rows of a
     -- materialized view: it is filled anew by the restore, after the tables, and so tells the

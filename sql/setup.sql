@@ -158,6 +158,8 @@ BEGIN
     PERFORM cdp.create_identity_views();
     PERFORM cdp.create_source_views();
     PERFORM cdp.create_profile_views();
+    PERFORM cdp.create_trait_views();
+    PERFORM cdp.create_segment_views();
     UPDATE cdp_data.storage SET version = current_storage WHERE version OPERATOR(pg_catalog.<>) current_storage;
     IF stored = 0 THEN
         RETURN pg_catalog.format('storage version %s created in schema cdp_data', current_storage);
@@ -245,7 +247,8 @@ CREATE FUNCTION cdp.view_names() RETURNS SETOF name
 BEGIN ATOMIC
     SELECT v.name::name FROM (VALUES ('options'), ('blocked_identifiers'), ('labels'), ('namespaces'), ('identifiers'), ('identity_changes'), ('rejected_records'),
         ('sources'), ('refresh_log'), ('health'),
-        ('profiles'), ('profile_values'), ('events'), ('traits')) AS v(name);
+        ('profiles'), ('profile_values'), ('events'), ('traits'), ('computed_traits'),
+        ('segments'), ('segment_dependencies'), ('segment_members'), ('segment_changes'), ('segment_daily'), ('profile_segments')) AS v(name);
 END;
 COMMENT ON FUNCTION cdp.view_names() IS 'Internal: the views that cdp.setup() creates in schema cdp.';
 
