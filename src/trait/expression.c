@@ -266,6 +266,8 @@ parse_expression(Reading *reading)
 				 errmsg("%s must be one expression", reading->expression->is_segment ? "a segment predicate" : "a computed trait"),
 				 position_of(reading, exprLocation(lsecond(statement->targetList)))));
 	target = linitial_node(ResTarget, statement->targetList);
+	if (IsA(target->val, ColumnRef) && IsA(llast(castNode(ColumnRef, target->val)->fields), A_Star))
+		refuse(reading, "be *", "Name the columns.", castNode(ColumnRef, target->val)->location);
 	if (target->name != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),

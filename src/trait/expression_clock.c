@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/stratnum.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
@@ -29,6 +31,9 @@
 #include "trait/expression_tree.h"
 
 PG_FUNCTION_INFO_V1(cdp_window_closes);
+
+/* So long, about 10,000 years, nobody waits; several times it still is a timestamp. */
+#define FAR_AWAY ((int64) 10000 * 366 * USECS_PER_DAY)
 
 /* ---------- where it is read ---------- */
 
@@ -177,7 +182,8 @@ add_window(Finding *finding, WindowKind kind, Node *at, Interval *width)
 	window->kind = kind;
 	window->at = at;
 	window->width = width;
-	window->is_inner = finding->is_inner && kind == WINDOW_CLOSES;
+	/* a time of the profile is one for all events, and min() of it would be over people */
+	window->is_inner = finding->is_inner && kind == WINDOW_CLOSES && contain_vars_of_level(at, EVENT_LEVEL);
 	window->filter = finding->filter;
 	finding->windows = lappend(finding->windows, window);
 }
@@ -196,6 +202,13 @@ interval_constant(Node *node)
 	if (IsA(node, Const) && castNode(Const, node)->consttype == INTERVALOID && !castNode(Const, node)->constisnull)
 		return DatumGetIntervalP(castNode(Const, node)->constvalue);
 	return NULL;
+}
+
+/* The length of an interval in microseconds, about; too long ones do not overflow. */
+static double
+length_of(const Interval *interval)
+{
+	return (double) interval->time + ((double) interval->day + (double) interval->month * DAYS_PER_MONTH) * USECS_PER_DAY;
 }
 
 static Interval *
@@ -286,6 +299,8 @@ find_comparison(Finding *finding, OpExpr *operation)
 			/* intervals are compared with days of 24 hours and months of 30 days */
 			Interval   *exact = palloc0(sizeof(Interval));
 
+			if (fabs(length_of(width)) > (double) FAR_AWAY)
+				return true;
 			exact->time = width->time + (width->day + (int64) width->month * DAYS_PER_MONTH) * USECS_PER_DAY;
 			add_window(finding, WINDOW_CLOSES, copyObject(at), exact);
 			return true;
@@ -324,7 +339,7 @@ is_of_day(Node *node)
 static bool
 window_walker(Node *node, void *argument)
 {
-	Finding    *finding = argument;
+	Finding	   *finding = argument;
 
 	if (node == NULL)
 		return false;
@@ -404,7 +419,7 @@ window_closes(const Window *window, Node *clock, const char *time_zone)
 {
 	char	   *width = DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(window->width)));
 	char	   *sql = psprintf(window->is_inner ? "SELECT pg_catalog.min(cdp.window_closes(NULL::pg_catalog.timestamptz, %s::pg_catalog.interval, '%s'::pg_catalog.interval, NULL::pg_catalog.timestamptz))" : "SELECT cdp.window_closes(NULL::pg_catalog.timestamptz, %s::pg_catalog.interval, '%s'::pg_catalog.interval, NULL::pg_catalog.timestamptz)",
-							   quote_literal_cstr(width), slack_of(window->width, time_zone));
+						 quote_literal_cstr(width), slack_of(window->width, time_zone));
 	Node	   *result = expression_single(sql);
 	FuncExpr   *call;
 
@@ -473,15 +488,18 @@ clock_due(List *windows, Node *clock, const char *time_zone)
 Datum
 cdp_window_closes(PG_FUNCTION_ARGS)
 {
-	/* Beyond these, adding an interval would overflow, and nobody waits so long. */
-	const TimestampTz latest = (TimestampTz) 10000 * 366 * USECS_PER_DAY;
 	TimestampTz at = PG_GETARG_TIMESTAMPTZ(0);
 	Datum		width = PG_GETARG_DATUM(1);
 	Datum		slack = PG_GETARG_DATUM(2);
 	TimestampTz clock = PG_GETARG_TIMESTAMPTZ(3);
+	double		approximate;
 	Datum		closes;
 
-	if (TIMESTAMP_NOT_FINITE(at) || at > latest || at < -latest / 2)
+	/* adding the interval must not overflow; what is so long ago is over */
+	if (TIMESTAMP_NOT_FINITE(at) || at > FAR_AWAY || at < -FAR_AWAY / 2)
+		PG_RETURN_NULL();
+	approximate = (double) at + length_of(DatumGetIntervalP(width));
+	if (approximate > (double) FAR_AWAY || approximate < -(double) FAR_AWAY / 2)
 		PG_RETURN_NULL();
 	closes = DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(at), width);
 	if (DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, closes, slack)) < clock)
