@@ -462,3 +462,13 @@ expression_inputs(const char *text)
 	read_words(&words, text);
 	return inputs_of(&words, node);
 }
+
+/* An expression on one line and without comments. */
+char *
+expression_text(const char *text)
+{
+	Words		words;
+
+	read_words(&words, text);
+	return text_of(&words, 0, words.count);
+}

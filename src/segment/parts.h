@@ -40,5 +40,6 @@ typedef struct PredicatePart
 
 extern PredicatePart *predicate_parts(const char *text);
 extern List *expression_inputs(const char *text);
+extern char *expression_text(const char *text);
 
 #endif							/* CDP_SEGMENT_PARTS_H */
