@@ -14,7 +14,6 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "cdp.h"
@@ -126,19 +125,18 @@ cdp_analyse_expression(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
 
-/* The zone in which expressions without one of their own are evaluated. */
-static char *
-default_time_zone(void)
+/* The settings of a definition that would be declared here and now. */
+static void
+settings_of_caller(Expression *expression)
 {
 	MemoryContext context = CurrentMemoryContext;
-	char	   *result;
 
 	SPI_connect();
-	if (SPI_execute("SELECT o.value FROM cdp.options AS o WHERE o.name OPERATOR(pg_catalog.=) 'time_zone'", true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute("SELECT o.value, cdp.current_search_path() FROM cdp.options AS o WHERE o.name OPERATOR(pg_catalog.=) 'time_zone'", true, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read option time_zone");
-	result = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	expression->time_zone = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	expression->search_path = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
 	SPI_finish();
-	return result;
 }
 
 /*
@@ -155,8 +153,7 @@ expression_of_caller(text *predicate)
 	expression->definition = text_to_cstring(predicate);
 	expression->type_name = pstrdup("boolean");
 	expression->owner = GetUserNameFromId(GetUserId(), false);
-	expression->time_zone = default_time_zone();
-	expression->search_path = pstrdup(GetConfigOption("search_path", false, false));
+	settings_of_caller(expression);
 	return expression;
 }
 
