@@ -20,13 +20,14 @@ sub slurp
 binmode(Test::More->builder->$_, ':encoding(UTF-8)') for qw(output failure_output);
 
 # The pages that have no capability, and how many examples they have at least.
-my %guide = (jobs => 15, operations => 8, recipes => 12);
+my %guide = ("coming-from" => 5, jobs => 15, operations => 8, recipes => 12);
 
 for my $capability ('setup', 'identity', 'profile', 'source', 'trait', 'segment', 'score', sort keys %guide)
 {
 	my $page = slurp("$top/docs/$capability.md");
-	my $test = slurp("$top/test/sql/${capability}_docs.sql");
-	my $expected = slurp("$top/expected/${capability}_docs.out");
+	my $name = ($capability =~ tr/-/_/r) . '_docs';
+	my $test = slurp("$top/test/sql/$name.sql");
+	my $expected = slurp("$top/expected/$name.out");
 	my @missing;
 	my $blocks = 0;
 
@@ -40,7 +41,7 @@ for my $capability ('setup', 'identity', 'profile', 'source', 'trait', 'segment'
 		push @missing, $block if index($expected, $block) < 0 && index($test, $statements) < 0;
 	}
 	cmp_ok($blocks, '>=', $guide{$capability} // 6, "docs/$capability.md has examples");
-	is(join("\n", @missing), '', "each example of docs/$capability.md is run by the test ${capability}_docs");
+	is(join("\n", @missing), '', "each example of docs/$capability.md is run by the test $name");
 	next if $guide{$capability};
 
 	my %functions;
