@@ -45,6 +45,15 @@
 {% endmacro %}
 
 {#-
+    Runs a declaration.  Declarations change the columns of the same views, so those of
+    models that dbt builds at the same time go one after the other.
+-#}
+{% macro declare(sql, name='declare') %}
+    {% call statement('declarations_lock') %}select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('dbt package of cdp', 0)){% endcall %}
+    {% call statement(name) %}{{ sql }}{% endcall %}
+{% endmacro %}
+
+{#-
     Runs one statement outside of any transaction block, and begins one for what
     follows.  psycopg2 sends a BEGIN before the first statement of a connection, and
     none after a COMMIT that it was given as text, as dbt gives it; so after such a

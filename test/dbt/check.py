@@ -209,7 +209,7 @@ AUDIENCE = "SELECT profile_id FROM analytics.{} ORDER BY 1"
 
 
 def check_audiences(database):
-    equal(database.rows("SELECT segment, status FROM cdp.segments ORDER BY 1"), [("high_value", "ok"), ("lapsed_vip", "ok"), ("newsletter", "ok")], "audiences are segments")
+    equal(database.rows("SELECT name, status FROM cdp.segments ORDER BY 1"), [("high_value", "ok"), ("lapsed_vip", "ok"), ("newsletter", "ok")], "audiences are segments")
     for name in ("lapsed_vip", "newsletter", "high_value"):
         ok(database.value(f"SELECT count(*) > 3 FROM analytics.{name}"), f"{name} has people in it")
         equal(database.rows(AUDIENCE.format(name)), database.rows(f"SELECT profile_id FROM cdp.segment_members WHERE segment = '{name}' ORDER BY 1"), f"{name} has the members of the segment")

@@ -45,14 +45,14 @@
 
 {#-
     Declares the segment, and evaluates it where that is due: a new or changed one,
-    and each that is a query, because that reads what was built after the refresh.
+    and each that reads other relations, which may have been built after the refresh.
 -#}
 {% macro register_segment(segment, body) %}
     {%- set definition = cdp.strip_comments(body) -%}
     {%- set is_query = cdp.is_query(definition) -%}
-    {% call statement('create_segment') %}{{ cdp.create_segment_sql(segment, definition, is_query) }}{% endcall %}
+    {% do cdp.declare(cdp.create_segment_sql(segment, definition, is_query)) %}
     {%- set state = cdp.segment_state(segment) -%}
-    {% if is_query or state.status != 'ok' or cdp.option('evaluate', false) %}
+    {% if is_query or state.reads_relations or state.status != 'ok' or cdp.option('evaluate', false) %}
         {% do cdp.run_outside_transaction('call cdp.refresh_segments(ARRAY[' ~ cdp.literal(segment) ~ '])', name='evaluate') %}
         {%- set state = cdp.segment_state(segment) -%}
         {% if state.status != 'ok' %}
@@ -64,15 +64,17 @@
 {% macro create_segment_sql(segment, definition, is_query) -%}
     select cdp.create_segment({{ cdp.literal(segment) }},
         {{ 'query' if is_query else 'predicate' }} => {{ cdp.literal(definition) }},
-        {%- for argument in ['refresh', 'include_anonymous', 'description', 'time_zone'] if cdp.option(argument) is not none %}
+        {%- for argument in ['refresh', 'include_anonymous', 'description', 'time_zone', 'owner'] if cdp.option(argument) is not none %}
         {{ argument }} => {{ cdp.literal(cdp.option(argument)) }},
         {%- endfor %}
         replace => true)
 {%- endmacro %}
 
 {% macro segment_state(segment) %}
-    {%- set row = run_query('select status, error, hint from cdp.segments where segment = ' ~ cdp.literal(segment))[0] -%}
-    {{ return({'status': row[0], 'error': row[1], 'hint': row[2] or ''}) }}
+    {%- set row = run_query("select s.status, s.error, s.hint,
+        exists (select from cdp.segment_dependencies as d where d.name = s.name and d.kind = 'segment' and d.depends_on_kind = 'relation')
+        from cdp.segments as s where s.name = " ~ cdp.literal(segment))[0] -%}
+    {{ return({'status': row[0], 'error': row[1], 'hint': row[2] or '', 'reads_relations': row[3]}) }}
 {% endmacro %}
 
 {#- The columns of an audience beside profile_id and entered_at; an identifier that the platform does not have is NULL. -#}

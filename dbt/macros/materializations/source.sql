@@ -14,7 +14,7 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% if cdp.is_registered() %}
-        {% call statement('main') %}{{ cdp.create_source_sql(source_name, source_relation) }}{% endcall %}
+        {% do cdp.declare(cdp.create_source_sql(source_name, source_relation), name='main') %}
     {% else %}
         {# Nothing is declared, but all that is written is read by PostgreSQL against the relation. #}
         {% for query in cdp.source_check_queries(source_relation) %}

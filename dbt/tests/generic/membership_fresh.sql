@@ -9,7 +9,7 @@
 select 'segment is not evaluated' as failure, null::bigint as profile_id
 where not exists (
     select from {{ source('cdp', 'segments') }}
-    where segment = {{ name }} and status = 'ok' and evaluated_at >= now() - {{ cdp.literal(max_age) }}::interval
+    where name = {{ name }} and status = 'ok' and evaluated_at >= now() - {{ cdp.literal(max_age) }}::interval
 )
 union all
 select case when audience.profile_id is null then 'member is missing' else 'row is not a member' end,
