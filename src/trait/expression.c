@@ -549,8 +549,8 @@ refuse_cycle(const Compilation *compilation, const Expression *again)
 	appendStringInfoString(&path, again->name);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-			 errmsg("%s \"%s\" would depend on itself", again->is_segment ? "segment" : "computed trait", again->name),
-			 errdetail("The way back is %s.", path.data)));
+			 errmsg("%s \"%s\" would depend on itself: %s", again->is_segment ? "segment" : "computed trait", again->name, path.data),
+			 errhint("Take one of these references out.")));
 }
 
 static void

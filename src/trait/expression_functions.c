@@ -11,6 +11,8 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/analyze.h"
+#include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -46,9 +48,12 @@ type_name(Oid type)
 	return strncmp(name, "pg_catalog.", 11) == 0 ? name + 11 : name;
 }
 
-/* Checks the query of a segment; the rights of its owner must be in force. */
+/*
+ * Checks the query of a segment and notes what it reads; the rights of its
+ * owner must be in force.
+ */
 static void
-check_query(const Expression *expression)
+check_query(const Expression *expression, ExpressionFacts *facts)
 {
 	CdpQuery   *query = cdp_query_prepare(expression->definition, "cdp.create_segment");
 	TupleDesc	descriptor = cdp_query_descriptor(query);
@@ -59,6 +64,7 @@ check_query(const Expression *expression)
 				 errmsg("the query of a segment must have one column, the profile ids"),
 				 errhint("Write SELECT profile_id FROM ...; ids are of type bigint.")));
 	cdp_query_free(query);
+	expression_collect_facts(NULL, (Node *) parse_analyze_fixedparams(linitial_node(RawStmt, raw_parser(expression->definition, RAW_PARSE_DEFAULT)), expression->definition, NULL, 0, NULL), facts);
 }
 
 /*
@@ -106,7 +112,7 @@ cdp_analyse_expression(PG_FUNCTION_ARGS)
 		SourceOwner owner;
 
 		expression_enter(&expression, &owner);
-		check_query(&expression);
+		check_query(&expression, &facts);
 		source_owner_leave(&owner);
 		values[0] = CStringGetTextDatum("boolean");
 	}
