@@ -174,16 +174,41 @@ typedef struct Finding
 	int			depth;			/* of subqueries */
 } Finding;
 
+/* Are columns of event read, otherwise than by an aggregate? */
+static bool
+event_walker(Node *node, void *argument)
+{
+	int		   *depth = argument;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return (int) castNode(Var, node)->varlevelsup == *depth + EVENT_LEVEL;
+	if (IsA(node, Aggref) && (int) castNode(Aggref, node)->agglevelsup == *depth)
+		return false;
+	if (IsA(node, Query))
+	{
+		bool		result;
+
+		(*depth)++;
+		result = query_tree_walker((Query *) node, event_walker, argument, 0);
+		(*depth)--;
+		return result;
+	}
+	return expression_tree_walker(node, event_walker, argument);
+}
+
 static void
 add_window(Finding *finding, WindowKind kind, Node *at, Interval *width)
 {
 	Window	   *window = palloc0(sizeof(Window));
+	int			depth = 0;
 
 	window->kind = kind;
 	window->at = at;
 	window->width = width;
 	/* a time of the profile is one for all events, and min() of it would be over people */
-	window->is_inner = finding->is_inner && kind == WINDOW_CLOSES && contain_vars_of_level(at, EVENT_LEVEL);
+	window->is_inner = finding->is_inner && kind == WINDOW_CLOSES && event_walker(at, &depth);
 	window->filter = finding->filter;
 	finding->windows = lappend(finding->windows, window);
 }
@@ -360,6 +385,7 @@ window_walker(Node *node, void *argument)
 	}
 	if (IsA(node, Aggref) && (int) castNode(Aggref, node)->agglevelsup == finding->depth && finding->depth == 0)
 	{
+		Finding		around = *finding;
 		List	   *conditions = make_ands_implicit(castNode(Aggref, node)->aggfilter);
 		List	   *filter = NIL;
 		ListCell   *cell;
@@ -370,8 +396,8 @@ window_walker(Node *node, void *argument)
 		finding->is_inner = true;
 		finding->filter = filter;
 		(void) expression_tree_walker(node, window_walker, argument);
-		finding->is_inner = false;
-		finding->filter = NIL;
+		finding->is_inner = around.is_inner;
+		finding->filter = around.filter;
 		return false;
 	}
 	if (IsA(node, Query))

@@ -36,9 +36,9 @@
 
 /* Stand-ins, until the numbers of the relations in the frame are known. */
 #define SUMMARY_RELATION	1001	/* results of aggregates */
-#define DETAIL_RELATION		1002	/* of aggregates that read columns of profile */
-#define NONE_RELATION		1003	/* of aggregates over no events */
-#define POPULATION_RELATION	1004	/* people, each with a clock of its own */
+#define NONE_RELATION		1002	/* of aggregates over no events */
+#define POPULATION_RELATION	1003	/* people, each with a clock of its own */
+#define DETAIL_RELATION		1004	/* of aggregates that read columns of profile or other results; one for each level */
 
 #define POPULATION_AS_OF	2		/* its column that is the clock */
 
@@ -49,7 +49,7 @@ typedef struct Cutting
 {
 	ExpressionShape shape;
 	List	   *summary;		/* aggregates, of the analysed form */
-	List	   *detail;
+	List	   *details;		/* lists of aggregates, by level: each may read the results of those before */
 	List	   *none;			/* those of the summary whose value over no events is not NULL */
 	int			depth;
 } Cutting;
@@ -69,8 +69,8 @@ typedef struct Placing
 	int			profile;
 	int			segment;
 	int			summary;
-	int			detail;
 	int			none;
+	List	   *details;		/* of int, by level */
 	int			population;
 	List	   *columns;		/* of profile as of a time: their numbers in the view; NIL: profile is the view */
 	int			shift;			/* levels by which the tree moves outwards */
@@ -79,34 +79,42 @@ typedef struct Placing
 
 /* ---------- cutting aggregates out ---------- */
 
-static bool
-outer_walker(Node *node, void *argument)
+typedef struct Reading
 {
-	int		   *depth = argument;
+	bool		is_outer;		/* columns of profile, segment or population */
+	int			level;			/* of the results of aggregates: 0 none, 1 summary, from 2 on detail */
+	int			depth;
+} Reading;
+
+static bool
+reading_walker(Node *node, void *argument)
+{
+	Reading	   *reading = argument;
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, Var))
-		return (int) castNode(Var, node)->varlevelsup == *depth + OUTER_LEVEL;
+	if (IsA(node, Var) && (int) castNode(Var, node)->varlevelsup == reading->depth + OUTER_LEVEL)
+	{
+		int			relation = castNode(Var, node)->varno;
+
+		if (relation == SUMMARY_RELATION || relation == NONE_RELATION)
+			reading->level = Max(reading->level, 1);
+		else if (relation >= DETAIL_RELATION)
+			reading->level = Max(reading->level, relation - DETAIL_RELATION + 2);
+		else
+			reading->is_outer = true;
+		return false;
+	}
 	if (IsA(node, Query))
 	{
 		bool		result;
 
-		(*depth)++;
-		result = query_tree_walker((Query *) node, outer_walker, argument, 0);
-		(*depth)--;
+		reading->depth++;
+		result = query_tree_walker((Query *) node, reading_walker, argument, 0);
+		reading->depth--;
 		return result;
 	}
-	return expression_tree_walker(node, outer_walker, argument);
-}
-
-/* Does an aggregate read columns of profile or segment? */
-static bool
-reads_outer(Node *node)
-{
-	int			depth = 0;
-
-	return outer_walker(node, &depth);
+	return expression_tree_walker(node, reading_walker, argument);
 }
 
 /* The place of an aggregate among others, from 1; equal ones share one. */
@@ -154,17 +162,34 @@ result_var(int relation, int number, const Aggref *aggregate, int depth)
 	return makeVar(relation, number, aggregate->aggtype, -1, aggregate->aggcollid, depth + OUTER_LEVEL);
 }
 
+static Node *cut_mutator(Node *node, void *argument);
+
 static Node *
 cut_aggregate(Cutting *cutting, Aggref *given)
 {
 	Aggref	   *aggregate = copyObject(given);
+	Reading		reading = {0};
+	int			depth = cutting->depth;
 	Var		   *result;
 
 	/* one within a subquery moves out of it */
 	if (cutting->depth > 0)
 		IncrementVarSublevelsUp((Node *) aggregate, -cutting->depth, cutting->depth);
-	if (cutting->shape != EXPRESSION_GIVEN && reads_outer((Node *) aggregate))
-		return (Node *) result_var(DETAIL_RELATION, place_of(&cutting->detail, (Node *) aggregate), aggregate, cutting->depth);
+
+	/* those in it, of expressions that it refers to, are evaluated before */
+	cutting->depth = 0;
+	aggregate = (Aggref *) expression_tree_mutator((Node *) aggregate, cut_mutator, cutting);
+	cutting->depth = depth;
+	(void) reading_walker((Node *) aggregate, &reading);
+	if (reading.level > 0 || (reading.is_outer && cutting->shape != EXPRESSION_GIVEN))
+	{
+		int			level = Max(reading.level - 1, 0);
+
+		while (list_length(cutting->details) <= level)
+			cutting->details = lappend(cutting->details, NIL);
+		return (Node *) result_var(DETAIL_RELATION + level, place_of((List **) &lfirst(list_nth_cell(cutting->details, level)), (Node *) aggregate),
+								   aggregate, depth);
+	}
 
 	/* the first column of the summary of everybody is the person */
 	result = result_var(SUMMARY_RELATION, place_of(&cutting->summary, (Node *) aggregate) + (cutting->shape == EXPRESSION_GIVEN ? 0 : 1),
@@ -206,7 +231,7 @@ cut_aggregate(Cutting *cutting, Aggref *given)
 static Node *
 cut_mutator(Node *node, void *argument)
 {
-	Cutting    *cutting = argument;
+	Cutting	   *cutting = argument;
 
 	if (node == NULL)
 		return NULL;
@@ -235,7 +260,7 @@ typedef struct Columns
 static bool
 columns_walker(Node *node, void *argument)
 {
-	Columns    *columns = argument;
+	Columns	   *columns = argument;
 
 	if (node == NULL)
 		return false;
@@ -301,7 +326,7 @@ profile_as_of(const Compilation *compilation, List *numbers, const char *clock, 
 static Node *
 place_mutator(Node *node, void *argument)
 {
-	Placing    *placing = argument;
+	Placing	   *placing = argument;
 
 	if (node == NULL)
 		return NULL;
@@ -326,10 +351,10 @@ place_mutator(Node *node, void *argument)
 			var->varno = placing->segment;
 		else if (var->varno == SUMMARY_RELATION)
 			var->varno = placing->summary;
-		else if (var->varno == DETAIL_RELATION)
-			var->varno = placing->detail;
-		else
+		else if (var->varno == NONE_RELATION)
 			var->varno = placing->none;
+		else
+			var->varno = list_nth_int(placing->details, var->varno - DETAIL_RELATION);
 		var->varlevelsup -= placing->shift;
 		var->varnosyn = var->varno;
 		var->varattnosyn = var->varattno;
@@ -428,6 +453,12 @@ append_placeholders(StringInfo sql, int count)
 		appendStringInfo(sql, "%sNULL AS value_%d", i == 1 ? "" : ", ", i);
 }
 
+static char *
+detail_name(int level)
+{
+	return level == 0 ? pstrdup("detail") : psprintf("detail_%d", level + 1);
+}
+
 /* The population, as it was given, and who its people are today; the query itself is put in later. */
 static void
 append_population(StringInfo sql, const Query *population)
@@ -496,11 +527,11 @@ append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutt
 		append_placeholders(sql, list_length(cutting->none));
 		appendStringInfoString(sql, " FROM cdp.events AS event WHERE false) AS none");
 	}
-	if (cutting->detail != NIL)
+	foreach (cell, cutting->details)
 	{
 		appendStringInfoString(sql, " CROSS JOIN LATERAL (SELECT ");
-		append_placeholders(sql, list_length(cutting->detail));
-		appendStringInfoString(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) profile.profile_id) AS detail");
+		append_placeholders(sql, list_length(lfirst(cell)));
+		appendStringInfo(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) %s) AS %s", person, detail_name(foreach_current_index(cell)));
 	}
 	if (cutting->shape == EXPRESSION_GIVEN && frame->clock == NULL && frame->population == NULL)
 		appendStringInfoString(sql, " WHERE profile.profile_id OPERATOR(pg_catalog.=) ANY ($1)");
@@ -655,11 +686,14 @@ compile(List *expressions, ExpressionShape shape, int flags, Query *population)
 	outer.columns = inner.columns = frame.columns;
 	outer.profile = inner.profile = relation_number(query, "profile");
 	outer.segment = inner.segment = relation_number(query, "segment");
-	outer.summary = relation_number(query, "summary");
-	outer.detail = relation_number(query, "detail");
-	outer.none = relation_number(query, "none");
+	outer.summary = inner.summary = relation_number(query, "summary");
+	outer.none = inner.none = relation_number(query, "none");
+	foreach (cell, cutting.details)
+		outer.details = lappend_int(outer.details, relation_number(query, detail_name(foreach_current_index(cell))));
+	inner.details = outer.details;
 	fill_subquery(query, inner, "summary", cutting.summary, shape == EXPRESSION_GIVEN ? 1 : 2, both(prefilter(cutting.summary), hidden));
-	fill_subquery(query, inner, "detail", cutting.detail, 1, both(prefilter(cutting.detail), hidden));
+	foreach (cell, cutting.details)
+		fill_subquery(query, inner, detail_name(foreach_current_index(cell)), lfirst(cell), 1, both(prefilter(lfirst(cell)), hidden));
 	fill_subquery(query, inner, "none", cutting.none, 1, NULL);
 	foreach (cell, trees)
 	{
