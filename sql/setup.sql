@@ -161,6 +161,9 @@ BEGIN
     PERFORM cdp.create_trait_views();
     PERFORM cdp.create_segment_views();
     UPDATE cdp_data.storage SET version = current_storage WHERE version OPERATOR(pg_catalog.<>) current_storage;
+    IF stored BETWEEN 1 AND current_storage - 1 THEN
+        PERFORM cdp.repeat_grants();
+    END IF;
     IF stored = 0 THEN
         RETURN pg_catalog.format('storage version %s created in schema cdp_data', current_storage);
     ELSIF stored < current_storage THEN
@@ -388,3 +391,27 @@ END
 $grant$;
 COMMENT ON FUNCTION cdp.grant_access(regrole, text) IS
 'Lets a role read the views (reader), also bring in evidence (writer: stitch, identify, retract), or also change namespaces, blocks, labels and options (admin); the latest call counts.  Called by the owner of the storage.';
+
+CREATE FUNCTION cdp.repeat_grants() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $repeat$
+DECLARE
+    given record;
+BEGIN
+    -- By what cdp.grant_access gives: to read the storage and its views, to write evidence, to write settings.
+    FOR given IN
+        SELECT a.grantee, pg_catalog.bool_or(a.privilege = 'cdp_data.namespace INSERT') AS is_admin, pg_catalog.bool_or(a.privilege = 'cdp_data.record INSERT') AS is_writer
+        FROM (SELECT x.grantee, pg_catalog.format('%I.%I %s', c.relnamespace::regnamespace, c.relname, x.privilege_type) AS privilege
+              FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS x
+              WHERE c.oid IN ('cdp_data.storage'::regclass, 'cdp_data.namespace'::regclass, 'cdp_data.record'::regclass, 'cdp.identifiers'::regclass)
+                AND x.grantee NOT IN (0, c.relowner)) AS a
+        GROUP BY a.grantee
+        HAVING pg_catalog.bool_or(a.privilege = 'cdp_data.storage SELECT') AND pg_catalog.bool_or(a.privilege = 'cdp.identifiers SELECT')
+    LOOP
+        PERFORM cdp.grant_access(given.grantee::regrole, CASE WHEN given.is_admin THEN 'admin' WHEN given.is_writer THEN 'writer' ELSE 'reader' END);
+    END LOOP;
+END
+$repeat$;
+COMMENT ON FUNCTION cdp.repeat_grants() IS
+'Part of cdp.setup(): gives the roles that had access before a migration the same access to what the migration made.';

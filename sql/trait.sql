@@ -268,7 +268,6 @@ DECLARE
     dependents integer[] := '{}';
     state text;
     message text;
-    detail text;
     hint text;
 BEGIN
     PERFORM cdp.require_declarer();
@@ -405,12 +404,11 @@ BEGIN
         BEGIN
             is_retyped := cdp.analyse_stored_expression(dependent.expression_id);
         EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
             RAISE EXCEPTION USING
                 ERRCODE = state,
                 MESSAGE = pg_catalog.format('%s cannot change, because %s needs it as it is: %s', cdp.expression_label($1, $2),
                                             cdp.expression_label(dependent.kind, dependent.name), message),
-                DETAIL = detail,
                 HINT = COALESCE(NULLIF(hint, ''), 'Change what depends on it first.');
         END;
         IF is_retyped THEN
