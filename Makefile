@@ -82,8 +82,8 @@ include $(PGXS)
 $(OBJS:.o=.bc): $(C_HEADERS)
 $(OBJS) $(OBJS:.o=.bc) $(PHONE_OBJS) $(GBT_OBJS): cdp.control
 
-# The sums over rows of logistic fits: loops that are worth vector instructions
-src/score/logit_core.o: override CFLAGS += -O3
+# The sums over rows of fits: loops that are worth vector instructions
+src/score/lifetime_bg.o src/score/logit_core.o: override CFLAGS += -O3
 
 ifneq ($(PHONE_SOURCES),)
 all: cdp_phone.so

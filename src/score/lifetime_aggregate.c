@@ -39,7 +39,7 @@ PG_FUNCTION_INFO_V1(cdp_sbg_fit_final);
 
 #define SMALLEST_CAPACITY	64
 #define NO_ROW				PG_UINT32_MAX
-#define QUEUE_LENGTH		32
+#define QUEUE_LENGTH		128
 
 /* What holds for a whole fit. */
 typedef struct FitOptions
@@ -54,10 +54,15 @@ typedef struct FitState
 {
 	MemoryContext context;
 	FitOptions	options;
+	char	   *memory;			/* of the rows, which begin at a multiple of their size */
 	LifetimeRow *rows;
 	uint32		count;
 	uint32		capacity;
-	uint32	   *slots;			/* a power of 2 of them; NULL after sorting */
+	/*
+	 * A power of 2 of them; NULL after sorting.  The low bits are the number of a
+	 * row, as many as the number of slots has, and the others those of its hash.
+	 */
+	uint32	   *slots;
 	uint32		slot_mask;
 	bool		plain;			/* there are no options */
 	uint32		waiting;
@@ -68,11 +73,13 @@ typedef struct FitState
 static const FitOptions no_options = {0};
 
 static inline uint32
-row_hash(const LifetimeRow *row)
+row_hash(double x, double y, double z)
 {
 	uint64		bits[3];
 
-	memcpy(bits, row, sizeof(bits));
+	memcpy(&bits[0], &x, sizeof(x));
+	memcpy(&bits[1], &y, sizeof(y));
+	memcpy(&bits[2], &z, sizeof(z));
 	bits[0] = bits[0] * UINT64CONST(0x9E3779B97F4A7C15) + bits[1];
 	bits[0] = (bits[0] ^ (bits[0] >> 32)) * UINT64CONST(0xC2B2AE3D27D4EB4F) + bits[2];
 	bits[0] = (bits[0] ^ (bits[0] >> 29)) * UINT64CONST(0x165667B19E3779F9);
@@ -109,12 +116,32 @@ build_slots(FitState *state)
 	state->slot_mask = (uint32) (slots - 1);
 	for (uint32 i = 0; i < state->count; i++)
 	{
-		uint32		slot = row_hash(&state->rows[i]) & state->slot_mask;
+		uint32		hash = row_hash(state->rows[i].x, state->rows[i].y, state->rows[i].z);
+		uint32		slot = hash & state->slot_mask;
 
 		while (state->slots[slot] != NO_ROW)
 			slot = (slot + 1) & state->slot_mask;
-		state->slots[slot] = i;
+		state->slots[slot] = (hash & ~state->slot_mask) | i;
 	}
+}
+
+/*
+ * reserve_rows makes room for so many rows.  None of them is in two cache lines.
+ */
+static void
+reserve_rows(FitState *state, Size capacity)
+{
+	Size		size = add_size(mul_size(capacity, sizeof(LifetimeRow)), sizeof(LifetimeRow));
+	Size		place = state->rows == NULL ? 0 : (char *) state->rows - state->memory;
+
+	if (state->memory == NULL)
+		state->memory = MemoryContextAllocHuge(state->context, size);
+	else
+		state->memory = repalloc_huge(state->memory, size);
+	state->rows = (LifetimeRow *) TYPEALIGN(sizeof(LifetimeRow), state->memory);
+	if (state->count > 0 && (char *) state->rows - state->memory != place)
+		memmove(state->rows, state->memory + place, state->count * sizeof(LifetimeRow));
+	state->capacity = (uint32) capacity;
 }
 
 static FitState *
@@ -123,8 +150,7 @@ create_state(MemoryContext context)
 	FitState   *state = MemoryContextAllocZero(context, sizeof(FitState));
 
 	state->context = context;
-	state->capacity = SMALLEST_CAPACITY;
-	state->rows = MemoryContextAlloc(context, mul_size(SMALLEST_CAPACITY, sizeof(LifetimeRow)));
+	reserve_rows(state, SMALLEST_CAPACITY);
 	build_slots(state);
 	return state;
 }
@@ -133,14 +159,17 @@ static void
 add_row(FitState *state, const LifetimeRow *row, uint32 hash)
 {
 	uint32		slot;
+	uint32		entry;
 
 	if ((uint64) (state->count + 1) * 5 > (uint64) (state->slot_mask + 1) * 4)
 		build_slots(state);
 	slot = hash & state->slot_mask;
-	for (; state->slots[slot] != NO_ROW; slot = (slot + 1) & state->slot_mask)
+	for (; (entry = state->slots[slot]) != NO_ROW; slot = (slot + 1) & state->slot_mask)
 	{
-		LifetimeRow *known = &state->rows[state->slots[slot]];
+		LifetimeRow *known = &state->rows[entry & state->slot_mask];
 
+		if (((entry ^ hash) & ~state->slot_mask) != 0)
+			continue;
 		if (known->x == row->x && known->y == row->y && known->z == row->z)
 		{
 			known->weight += row->weight;
@@ -156,10 +185,9 @@ add_row(FitState *state, const LifetimeRow *row, uint32 hash)
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("too many distinct rows for a fit")));
 		check_memory(capacity, (uint64) state->slot_mask + 1);
-		state->rows = repalloc_huge(state->rows, mul_size(capacity, sizeof(LifetimeRow)));
-		state->capacity = (uint32) capacity;
+		reserve_rows(state, capacity);
 	}
-	state->slots[slot] = state->count;
+	state->slots[slot] = (hash & ~state->slot_mask) | state->count;
 	state->rows[state->count++] = *row;
 }
 
@@ -181,10 +209,12 @@ flush_queue(FitState *state)
 		__builtin_prefetch(&state->slots[state->hash[i] & state->slot_mask]);
 	for (uint32 i = 0; i < count; i++)
 	{
-		uint32		known = state->slots[state->hash[i] & state->slot_mask];
+		uint32		slot = state->hash[i] & state->slot_mask;
 
-		if (known != NO_ROW)
-			__builtin_prefetch(&state->rows[known]);
+		while (state->slots[slot] != NO_ROW && ((state->slots[slot] ^ state->hash[i]) & ~state->slot_mask) != 0)
+			slot = (slot + 1) & state->slot_mask;
+		if (state->slots[slot] != NO_ROW)
+			__builtin_prefetch(&state->rows[state->slots[slot] & state->slot_mask]);
 	}
 	for (uint32 i = 0; i < count; i++)
 		add_row(state, &state->queue[i], state->hash[i]);
@@ -200,7 +230,7 @@ queue_row(FitState *state, const LifetimeRow *added)
 	row->y = added->y + 0.0;
 	row->z = added->z + 0.0;
 	row->weight = added->weight;
-	state->hash[state->waiting++] = row_hash(row);
+	state->hash[state->waiting++] = row_hash(row->x, row->y, row->z);
 	if (state->waiting == QUEUE_LENGTH)
 		flush_queue(state);
 }
@@ -505,8 +535,7 @@ cdp_lifetime_fit_deserialize(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("state of a fit is damaged")));
-	state->capacity = state->count;
-	state->rows = cdp_palloc_array(LifetimeRow, state->count + 1);
+	reserve_rows(state, (Size) state->count + 1);
 	for (uint32 i = 0; i < state->count; i++)
 	{
 		state->rows[i].x = pq_getmsgfloat8(&buffer);
@@ -530,12 +559,111 @@ compare_rows(const LifetimeRow *first, const LifetimeRow *second)
 	return 0;
 }
 
-#define ST_SORT sort_rows
+#define ST_SORT sort_by_comparing
 #define ST_ELEMENT_TYPE LifetimeRow
 #define ST_COMPARE(a, b) compare_rows(a, b)
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
+
+#define SORT_FEW		24			/* are sorted by insertion */
+#define SORT_BUCKETS	512
+#define SORT_DEPTH		4			/* divisions by one field that may fail to divide */
+
+/* The fields in their order: x, z, y. */
+static inline double
+sort_field(const LifetimeRow *row, int field)
+{
+	return field == 0 ? row->x : field == 1 ? row->z
+											: row->y;
+}
+
+/*
+ * sort_rows sorts distinct rows from a field on, all before it being equal: into
+ * buckets by where the field is between its extremes, in place, and then each
+ * bucket.  Frequencies are small numbers and times are spread, so that one or two
+ * divisions do.  Where they do not, comparisons go on.
+ */
+static void
+sort_rows(LifetimeRow *rows, uint32 count, int field, int depth)
+{
+	uint32		end[SORT_BUCKETS];
+	uint32		next[SORT_BUCKETS];
+	uint32		buckets;
+	double		low;
+	double		high;
+	double		scale;
+
+	for (;;)
+	{
+		if (count <= SORT_FEW)
+		{
+			for (uint32 i = 1; i < count; i++)
+			{
+				LifetimeRow row = rows[i];
+				uint32		place = i;
+
+				for (; place > 0 && compare_rows(&row, &rows[place - 1]) < 0; place--)
+					rows[place] = rows[place - 1];
+				rows[place] = row;
+			}
+			return;
+		}
+		low = high = sort_field(&rows[0], field);
+		for (uint32 i = 1; i < count; i++)
+		{
+			double		value = sort_field(&rows[i], field);
+
+			low = value < low ? value : low;
+			high = value > high ? value : high;
+		}
+		if (low < high)
+			break;
+		if (field == 2)
+			return;
+		field++;
+		depth = 0;
+	}
+
+	buckets = Min(SORT_BUCKETS, count / 2);
+	/* each frequency gets a bucket, if there are enough */
+	scale = field == 0 && high - low < buckets ? 1 : (buckets - 1) / (high - low);
+	if (depth == SORT_DEPTH || !isfinite(scale))
+	{
+		sort_by_comparing(rows, count);
+		return;
+	}
+
+	memset(end, 0, sizeof(end));
+	for (uint32 i = 0; i < count; i++)
+		end[(uint32) ((sort_field(&rows[i], field) - low) * scale)]++;
+	for (uint32 b = 0, sum = 0; b < buckets; b++)
+	{
+		next[b] = sum;
+		sum += end[b];
+		end[b] = sum;
+	}
+	for (uint32 b = 0; b < buckets; b++)
+		while (next[b] < end[b])
+		{
+			LifetimeRow row = rows[next[b]];
+			uint32		home;
+
+			/* each goes where it belongs, and what was there follows */
+			while ((home = (uint32) ((sort_field(&row, field) - low) * scale)) != b)
+			{
+				LifetimeRow other = rows[next[home]];
+
+				rows[next[home]++] = row;
+				row = other;
+			}
+			rows[next[b]++] = row;
+		}
+	CHECK_FOR_INTERRUPTS();
+	for (uint32 b = 0, start = 0; b < buckets; start = end[b++])
+		if (end[b] - start > 1)
+			sort_rows(&rows[start], end[b] - start, field, depth + 1);
+}
 
 static bool
 interrupted(void)
@@ -613,7 +741,7 @@ finish(FunctionCallInfo fcinfo, LifetimeFamily family)
 		pfree(state->slots);
 		state->slots = NULL;
 	}
-	sort_rows(state->rows, state->count);
+	sort_rows(state->rows, state->count, 0, 0);
 
 	if (state->options.prior_deviation > 0)
 	{

@@ -153,6 +153,11 @@ extern bool lifetime_likelihood(LifetimeFamily family, const double *parameters,
 								bool with_hessian, LifetimeSums *sums,
 								LifetimeInterrupted interrupted);
 
+/* lifetime_bg.c */
+extern bool lifetime_bg_rows(bool modified, const double *parameters,
+							 const LifetimeRow *rows, size_t count,
+							 LifetimeSums *sums, LifetimeInterrupted interrupted);
+
 /* lifetime_fit.c */
 extern void lifetime_start(LifetimeFamily family, const LifetimeRow *rows,
 						   size_t count, double *parameters);

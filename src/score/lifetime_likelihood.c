@@ -20,9 +20,6 @@
 
 #define ROWS_BETWEEN_CHECKS 16384
 
-/* Factors between 1 and 2 whose product is not near the largest float. */
-#define MOST_FACTORS 512
-
 static const LifetimeFamilyInfo families[LIFETIME_FAMILY_COUNT] = {
 	{"bgnbd", {"r", "alpha", "a", "b"}, {0}, LIFETIME_BGNBD, 4},
 	{"mbgnbd", {"r", "alpha", "a", "b"}, {0}, LIFETIME_MBGNBD, 4},
@@ -101,126 +98,6 @@ lifetime_check_row(LifetimeFamily family, const LifetimeRow *row)
 			return NULL;
 	}
 	return "unknown family";
-}
-
-/*
- * bg_rows: BG/NBD, and MBG/NBD, in which b + x counts one more coin.
- */
-static bool
-bg_rows(bool modified, const double *parameters, const LifetimeRow *rows,
-		size_t count, bool with_hessian, LifetimeSums *sums,
-		LifetimeInterrupted interrupted)
-{
-	double		r = parameters[0];
-	double		alpha = parameters[1];
-	double		a = parameters[2];
-	double		b = parameters[3];
-	double		log_alpha = log(alpha);
-	double		log_a = log(a);
-	double		shift = modified ? 1 : 0;
-	double		last_x = -1;
-	double		last_age = -1;
-	double		log_end = 0;
-	double		inverse_end = 0;
-	double		product = 1;
-	int			factors = 0;
-	LifetimeRising of_r;
-	LifetimeRising of_b;
-	LifetimeRising of_ab;
-
-	lifetime_rising_start(&of_r, r);
-	lifetime_rising_start(&of_b, b);
-	lifetime_rising_start(&of_ab, a + b);
-	for (size_t i = 0; i < count; i++)
-	{
-		const LifetimeRow *row = &rows[i];
-		double		weight = row->weight;
-		double		shape = r + row->x;
-		double	   *g = sums->gradient;
-
-		if (i % ROWS_BETWEEN_CHECKS == 0 && interrupted && interrupted())
-			return false;
-		if (row->x != last_x)
-		{
-			last_x = row->x;
-			lifetime_rising_to(&of_r, row->x);
-			lifetime_rising_to(&of_b, row->x + shift);
-			lifetime_rising_to(&of_ab, row->x + shift);
-		}
-		if (row->z != last_age)
-		{
-			last_age = row->z;
-			log_end = log(alpha + row->z);
-			inverse_end = 1 / (alpha + row->z);
-		}
-
-		if (row->x == 0 && !modified)
-		{
-			/* nobody leaves before the first repeat purchase */
-			sums->value += weight * r * (log_alpha - log_end);
-			g[0] += weight * (log_alpha - log_end);
-			g[1] += weight * r * (1 / alpha - inverse_end);
-			if (with_hessian)
-			{
-				double	   *h = sums->hessian;
-
-				h[LIFETIME_PACKED(1, 0)] += weight * (1 / alpha - inverse_end);
-				h[LIFETIME_PACKED(1, 1)] += weight * r * (inverse_end * inverse_end - 1 / (alpha * alpha));
-			}
-		}
-		else
-		{
-			double		coins = b + row->x - 1 + shift;
-			double		inverse_last = 1 / (alpha + row->y);
-			double		log_last = -log(inverse_last);
-			double		alive = -shape * log_end;
-			double		gone = log_a - log(coins) - shape * log_last;
-			double		difference = gone - alive;
-			double		small = exp(-fabs(difference));
-			double		likely = 1 / (1 + small);
-			double		gone_share = difference > 0 ? likely : small * likely;
-			double		alive_share = difference > 0 ? small * likely : likely;
-
-			sums->value += weight * (of_r.value + r * log_alpha + of_b.value - of_ab.value + fmax(alive, gone));
-			/* ln(1 + small), of many rows at once */
-			if (weight == 1)
-			{
-				product *= 1 + small;
-				if (++factors == MOST_FACTORS)
-				{
-					sums->value += log(product);
-					product = 1;
-					factors = 0;
-				}
-			}
-			else
-				sums->value += weight * log1p(small);
-			g[0] += weight * (of_r.first + log_alpha - alive_share * log_end - gone_share * log_last);
-			g[1] += weight * (r / alpha - shape * (alive_share * inverse_end + gone_share * inverse_last));
-			g[2] += weight * (gone_share / a - of_ab.first);
-			g[3] += weight * (of_b.first - of_ab.first - gone_share / coins);
-			if (with_hessian)
-			{
-				double	   *h = sums->hessian;
-				double		both = alive_share * gone_share;
-				double		d[4] = {log_end - log_last,
-							   shape * (inverse_end - inverse_last),
-							   1 / a, -1 / coins};
-
-				for (int j = 0; j < 4; j++)
-					for (int k = 0; k <= j; k++)
-						h[LIFETIME_PACKED(j, k)] += weight * both * d[j] * d[k];
-				h[LIFETIME_PACKED(0, 0)] += weight * of_r.second;
-				h[LIFETIME_PACKED(1, 0)] += weight * (1 / alpha - alive_share * inverse_end - gone_share * inverse_last);
-				h[LIFETIME_PACKED(1, 1)] += weight * (shape * (alive_share * inverse_end * inverse_end + gone_share * inverse_last * inverse_last) - r / (alpha * alpha));
-				h[LIFETIME_PACKED(2, 2)] -= weight * (gone_share / (a * a) + of_ab.second);
-				h[LIFETIME_PACKED(3, 2)] -= weight * of_ab.second;
-				h[LIFETIME_PACKED(3, 3)] += weight * (of_b.second - of_ab.second + gone_share / (coins * coins));
-			}
-		}
-	}
-	sums->value += log(product);
-	return true;
 }
 
 /*
@@ -531,6 +408,7 @@ sbg_rows(const double *parameters, const LifetimeRow *rows, size_t count,
 /*
  * lifetime_likelihood sums log-likelihood, gradient and, where wanted, Hessian
  * over rows that lifetime_check_row passed.  Returns false when interrupted.
+ * (BG/NBD and MBG/NBD are in lifetime_bg.c.)
  */
 bool
 lifetime_likelihood(LifetimeFamily family, const double *parameters,
@@ -542,7 +420,7 @@ lifetime_likelihood(LifetimeFamily family, const double *parameters,
 	{
 		case LIFETIME_BGNBD:
 		case LIFETIME_MBGNBD:
-			return bg_rows(family == LIFETIME_MBGNBD, parameters, rows, count, with_hessian, sums, interrupted);
+			return lifetime_bg_rows(family == LIFETIME_MBGNBD, parameters, rows, count, sums, interrupted);
 		case LIFETIME_PARETO_NBD:
 			return pareto_rows(parameters, rows, count, with_hessian, sums, interrupted);
 		case LIFETIME_GAMMA_GAMMA:

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "score/logit_core.h"
+#include "score/vector.h"
 #include "score/wire.h"
 
 /* A column is aliased when less than this share of its variance is left. */
@@ -24,16 +25,6 @@
 
 /* In later factorizations, a pivot below this share of the diagonal is noise. */
 #define PIVOT_TOLERANCE	1e-14
-
-/*
- * Loops over terms are compiled for wider vectors too, and the loader chooses.
- * AVX2 without FMA computes the very same numbers.
- */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
-#define VECTOR_CLONES	__attribute__((target_clones("avx2", "default")))
-#else
-#define VECTOR_CLONES
-#endif
 
 double
 logit_probability(double eta)

@@ -120,6 +120,19 @@ SELECT cdp.bgnbd_fit(bg_x, bg_t, age)::text = (SELECT bg::text FROM fitted) AS b
 	cdp.gamma_gamma_fit(bg_x, mean)::text = (SELECT spend::text FROM fitted) AS spend FROM buyer;
 RESET max_parallel_workers_per_gather;
 
+CREATE TABLE wide AS
+SELECT i, CASE WHEN i % 3 = 0 THEN i % 5 ELSE (i % 4) ^ (i % 11) END AS x, exp((i % 6000 - 5000) / 100.0::float8) AS age,
+	CASE WHEN (CASE WHEN i % 3 = 0 THEN i % 5 ELSE (i % 4) ^ (i % 11) END) = 0 THEN 0 ELSE (i % 101) / 101.0::float8 END AS share
+FROM generate_series(1, 12000) AS i;
+-- Also of rows that no division by size puts in order: times over twenty-six powers of ten.
+SET client_min_messages = error;
+SELECT count(DISTINCT model) AS models
+FROM (SELECT cdp.bgnbd_fit(x, age * share, age ORDER BY i * 7919 % 9973)::text AS model FROM wide
+      UNION ALL SELECT cdp.bgnbd_fit(x, age * share, age ORDER BY i DESC)::text FROM wide
+      UNION ALL SELECT cdp.bgnbd_fit(x, age * share, age ORDER BY age, i)::text FROM wide) AS fit;
+RESET client_min_messages;
+DROP TABLE wide;
+
 -- Nothing to fit, and errors.
 SELECT cdp.bgnbd_fit(bg_x, bg_t, age), cdp.sbg_fit(1, NULL) FROM buyer WHERE false;
 SELECT cdp.gamma_gamma_fit(0, NULL), cdp.gamma_gamma_fit(0, 5);
