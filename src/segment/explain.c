@@ -225,7 +225,8 @@ evaluate(Explanation *explanation, List *items)
 		Evaluated	   *item = linitial(items);
 
 		item->is_null = true;
-		item->error = error->hint == NULL ? pstrdup(error->message) : psprintf("%s (%s)", error->message, error->hint);
+		/* where something is not known of an earlier time, the hint says what to do */
+		item->error = error->hint == NULL || !explanation->is_as_of ? pstrdup(error->message) : psprintf("%s (%s)", error->message, error->hint);
 		return;
 	}
 	foreach (cell, items)
@@ -258,6 +259,31 @@ evaluate_all(Explanation *explanation)
 }
 
 /* ---------- the lines ---------- */
+
+/* The parts of a segment, or what a computed trait reads; names mean what they mean to the owner. */
+static PredicatePart *
+parts_of(const Expression *segment)
+{
+	SourceOwner owner;
+	PredicatePart *result;
+
+	expression_enter(segment, &owner);
+	result = predicate_parts(segment->definition);
+	source_owner_leave(&owner);
+	return result;
+}
+
+static List *
+inputs_of(const Expression *trait)
+{
+	SourceOwner owner;
+	List	   *result;
+
+	expression_enter(trait, &owner);
+	result = expression_inputs(trait->definition);
+	source_owner_leave(&owner);
+	return result;
+}
 
 static Line *add_part(Explanation *explanation, const PredicatePart *part, int depth);
 
@@ -334,13 +360,13 @@ add_reference(Explanation *explanation, Line *condition, const PartInput *input)
 	{
 		if (!other->include_anonymous)
 			line->children = lappend(line->children, add_line(explanation, line->depth + 1, "condition", pstrdup("profile.is_known"), add_item(explanation, true, "profile.is_known")));
-		line->children = lappend(line->children, add_part(explanation, predicate_parts(other->definition), line->depth + 1));
+		line->children = lappend(line->children, add_part(explanation, parts_of(other), line->depth + 1));
 	}
 	else
 	{
 		Line	   *expression = add_line(explanation, line->depth + 1, "expression", expression_text(other->definition), NULL);
 
-		add_inputs(explanation, expression, expression_inputs(other->definition));
+		add_inputs(explanation, expression, inputs_of(other));
 		line->children = lappend(line->children, expression);
 		foreach (cell, expression->inputs)
 			if (((PartInput *) lfirst(cell))->kind != INPUT_AGGREGATE)
@@ -427,14 +453,15 @@ unknown_inputs(const Line *line)
 	return names.data;
 }
 
+/* How many parts have an outcome. */
 static int
-count_outcomes(const Line *line, bool is_true)
+count_parts(const Line *line, int result)
 {
 	int			count = 0;
 	ListCell   *cell;
 
 	foreach (cell, line->children)
-		if ((outcome(lfirst(cell)) == 1) == is_true)
+		if (outcome(lfirst(cell)) == result)
 			count++;
 	return count;
 }
@@ -445,7 +472,9 @@ note_of(const Line *line)
 {
 	int			result = outcome(line);
 	int			parts = list_length(line->children);
-	int			missing = count_outcomes(line, false);
+	int			held = count_parts(line, 1);
+	int			missing = parts - held;
+	int			open = count_parts(line, -1);
 	char	   *unknown;
 	ListCell   *cell;
 
@@ -459,18 +488,22 @@ note_of(const Line *line)
 	switch (line->part)
 	{
 		case PART_AND:
+			if (result == -1)
+				return psprintf("unknown (NULL): of %d, %d %s unknown", parts, open, open == 1 ? "is" : "are");
 			return result == 1 ? psprintf("all %d hold", parts) : psprintf("%d of %d %s not hold", missing, parts, missing == 1 ? "does" : "do");
 		case PART_OR:
-			return result == 1 ? psprintf("%d of %d %s", parts - missing, parts, parts - missing == 1 ? "holds" : "hold") : psprintf("none of %d holds", parts);
+			if (result == -1)
+				return psprintf("unknown (NULL): none of %d holds, %d %s unknown", parts, open, open == 1 ? "is" : "are");
+			return result == 1 ? psprintf("%d of %d %s", held, parts, held == 1 ? "holds" : "hold") : psprintf("none of %d holds", parts);
 		case PART_NOT:
-			return result == -1 ? pstrdup("unknown, as what it negates") : NULL;
+			return result == -1 ? pstrdup("unknown (NULL), as what it negates") : NULL;
 		case PART_CONDITION:
 			break;
 	}
 	if (result != -1)
 		return NULL;
 	unknown = unknown_inputs(line);
-	return unknown[0] == '\0' ? pstrdup("unknown (NULL), which counts as not fulfilled") : psprintf("unknown (NULL), which counts as not fulfilled: %s has no value", unknown);
+	return unknown[0] == '\0' ? pstrdup("unknown (NULL)") : psprintf("unknown (NULL): %s has no value", unknown);
 }
 
 /* ---------- the person ---------- */
@@ -643,7 +676,7 @@ put_lines(const Explanation *explanation, ReturnSetInfo *result)
 
 /* What the first line says besides the outcome. */
 static char *
-note_of_person(const Person *person, int64 asked, bool is_in, bool is_as_of)
+note_of_person(const Person *person, int64 asked, bool is_in, bool is_unknown, bool is_as_of)
 {
 	StringInfoData note;
 
@@ -658,6 +691,8 @@ note_of_person(const Person *person, int64 asked, bool is_in, bool is_as_of)
 		appendStringInfo(&note, is_in ? "in, since %s" : "not in", person->entered_at);
 	else
 		appendStringInfoString(&note, is_in ? "in from the next evaluation on, not yet stored" : "not in from the next evaluation on, still stored as a member");
+	if (is_unknown)
+		appendStringInfoString(&note, "; the predicate is unknown (NULL), which counts as not in");
 	if (!is_as_of && person->failure != NULL)
 		appendStringInfo(&note, "; the latest evaluation of the segment failed: %s", person->failure);
 	return note.data;
@@ -706,7 +741,7 @@ cdp_explain_segment(PG_FUNCTION_ARGS)
 	{
 		explain_query(&explanation);
 		top = linitial(explanation.lines);
-		top->note = note_of_person(&person, PG_GETARG_INT64(1), outcome(top) == 1, false);
+		top->note = note_of_person(&person, PG_GETARG_INT64(1), outcome(top) == 1, false, false);
 		put_lines(&explanation, (ReturnSetInfo *) fcinfo->resultinfo);
 		return (Datum) 0;
 	}
@@ -720,7 +755,7 @@ cdp_explain_segment(PG_FUNCTION_ARGS)
 		top->children = lappend(top->children, add_line(&explanation, 1, "condition", pstrdup("profile.is_known"), known));
 		((Line *) linitial(top->children))->note = pstrdup("people without an identifier of a person are left out");
 	}
-	top->children = lappend(top->children, add_part(&explanation, predicate_parts(explanation.segment->definition), 1));
+	top->children = lappend(top->children, add_part(&explanation, parts_of(explanation.segment), 1));
 	evaluate_all(&explanation);
 
 	top->part = known == NULL ? PART_CONDITION : PART_AND;
@@ -731,7 +766,7 @@ cdp_explain_segment(PG_FUNCTION_ARGS)
 		top->result->value = BoolGetDatum(!whole->is_null && DatumGetBool(whole->value) && (known == NULL || DatumGetBool(known->value)) && (!explanation.is_as_of || person.is_seen));
 		mark_decisive(top, true);
 		top->part = PART_CONDITION;
-		top->note = note_of_person(&person, PG_GETARG_INT64(1), DatumGetBool(top->result->value), explanation.is_as_of);
+		top->note = note_of_person(&person, PG_GETARG_INT64(1), DatumGetBool(top->result->value), whole->is_null, explanation.is_as_of);
 	}
 	else
 	{

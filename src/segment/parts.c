@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "common/keywords.h"
@@ -21,7 +22,9 @@
 #include "parser/parser.h"
 #include "parser/scanner.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "cdp.h"
 #include "segment/parts.h"
@@ -260,19 +263,32 @@ add_input(InputSearch *search, InputKind kind, char *name, char *text)
 	search->inputs = lappend(search->inputs, input);
 }
 
-/* Is there an aggregate of that name? */
+/*
+ * Is there an aggregate of that name?  Rights on its schema do not matter: it is
+ * not called here.
+ */
 static bool
 is_aggregate(const FuncCall *call)
 {
-	FuncCandidateList candidate;
+	CatCList   *functions;
+	List	   *path;
+	Oid			schema = InvalidOid;
+	bool		result = false;
 
 	if (call->agg_star || call->agg_filter != NULL || call->agg_distinct || call->agg_order != NIL || call->agg_within_group)
 		return call->over == NULL;
-	candidate = FuncnameGetCandidates(call->funcname, -1, NIL, false, false, false, true);
-	for (; candidate != NULL; candidate = candidate->next)
-		if (get_func_prokind(candidate->oid) == PROKIND_AGGREGATE)
-			return true;
-	return false;
+	if (list_length(call->funcname) > 1)
+		schema = get_namespace_oid(strVal(list_nth(call->funcname, list_length(call->funcname) - 2)), true);
+	path = list_length(call->funcname) > 1 ? list_make1_oid(schema) : fetch_search_path(true);
+	functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(strVal(llast(call->funcname))));
+	for (int i = 0; i < functions->n_members; i++)
+	{
+		Form_pg_proc function = (Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple);
+
+		result |= function->prokind == PROKIND_AGGREGATE && list_member_oid(path, function->pronamespace);
+	}
+	ReleaseSysCacheList(functions);
+	return result;
 }
 
 /* The text of an aggregate: its name, what is in parentheses, WITHIN GROUP (...), FILTER (...). */
@@ -440,7 +456,7 @@ parse(const char *text)
 
 /*
  * The parts of a predicate, which must be one that was declared, in the order
- * of the text.
+ * of the text.  Names of aggregates are looked up by the search_path in force.
  */
 PredicatePart *
 predicate_parts(const char *text)

@@ -282,8 +282,9 @@ leakage_walker(Node *node, void *argument)
 		if (entry->rtekind == RTE_RELATION)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("what relation \"%s\" held at an earlier time is not known", get_rel_name(entry->relid)),
-					 errhint("Make it a source of events, or of a trait with history, and read that.")));
+					 errmsg("what relation %s held at an earlier time is not known",
+							quote_qualified_identifier(get_namespace_name(get_rel_namespace(entry->relid)), get_rel_name(entry->relid))),
+					 get_rel_namespace(entry->relid) == get_namespace_oid("cdp", true) ? errhint("Read events by aggregates over event, and traits by columns of profile.") : errhint("Make it a source of events, or of a trait with history, and read that.")));
 		return false;
 	}
 	if (IsA(node, Query))
