@@ -41,6 +41,9 @@
 /* Put-off work is listed one by one up to here; with more, the next refresh does it anyway. */
 #define PUT_OFF_MAX		100000
 
+/* So few memberships are written one by one. */
+#define MEMBERS_ONE_BY_ONE	5
+
 /* Columns, by number. */
 #define PROFILE_STATE		4
 #define ROW_EVENT_COUNT		4
@@ -110,16 +113,23 @@ set_option(const char *name, const char *value)
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* Plans made while a table is empty must serve when it is large. */
+/* Plans made while a table is empty must serve when it is large: a few people out of millions, by index. */
+static void
+plan_for_few(void)
+{
+	set_option("enable_seqscan", "off");
+	set_option("enable_bitmapscan", "off");
+	set_option("enable_hashjoin", "off");
+	set_option("enable_mergejoin", "off");
+	set_option("jit", "off");
+}
+
 int
 evaluate_prefer_indexes(void)
 {
 	int			level = NewGUCNestLevel();
 
-	set_option("enable_seqscan", "off");
-	set_option("enable_hashjoin", "off");
-	set_option("enable_mergejoin", "off");
-	set_option("jit", "off");
+	plan_for_few();
 	return level;
 }
 
@@ -283,43 +293,39 @@ forget_retired(Evaluation *evaluation)
 }
 
 /*
- * Brings rows of cdp.profiles up to date: those of the given people, and those
- * of all who have none yet.
+ * Brings rows of cdp.profiles up to date: those of the given people, or (as
+ * always) of those who have none yet.  Then leaves out whom it would take long to
+ * evaluate, when there is a limit.
  */
 static void
-derive_people(Evaluation *evaluation, bool everybody)
+prepare_people(Evaluation *evaluation, bool everybody, bool has_limit)
 {
 	int64	   *ids = cdp_palloc_array(int64, evaluation->count + 1);
 	int			count = 0;
+	int			large = 0;
+	int			kept = 0;
 
 	for (int i = 0; i < evaluation->count; i++)
 		if (everybody || !lookup_id(&evaluation->rows, evaluation->people[i].profile_id))
 			ids[count++] = evaluation->people[i].profile_id;
-	if (count == 0)
+	if (count > 0)
+	{
+		derive(ids, count);
+		refresh_snapshot(evaluation);
+	}
+	if (!has_limit)
 		return;
-	derive(ids, count);
-	refresh_snapshot(evaluation);
-}
-
-/* Leaves out whom it would take long to evaluate. */
-static void
-put_off_large(Evaluation *evaluation)
-{
-	int64	   *ids;
-	int			count = 0;
-	int			kept = 0;
-
-	ids = cdp_palloc_array(int64, evaluation->count + 1);
+	/* The slot still has the row of one who stands alone and had it. */
 	for (int i = 0; i < evaluation->count; i++)
 	{
-		if (lookup_id(&evaluation->rows, evaluation->people[i].profile_id) &&
+		if (((evaluation->count == 1 && count == 0) || lookup_id(&evaluation->rows, evaluation->people[i].profile_id)) &&
 			DatumGetInt64(lookup_value(&evaluation->rows, ROW_EVENT_COUNT)) > evaluation->cache->max_events)
-			ids[count++] = evaluation->people[i].profile_id;
+			ids[large++] = evaluation->people[i].profile_id;
 		else
 			evaluation->people[kept++] = evaluation->people[i];
 	}
 	evaluation->count = kept;
-	evaluate_put_off(ids, count);
+	evaluate_put_off(ids, large);
 }
 
 static Person *
@@ -368,6 +374,39 @@ compare_member(Evaluation *evaluation, const LiveExpression *expression, int64 p
 	change->is_entry = is_member;
 }
 
+/*
+ * One by one: statements that touch one row each take a fraction of the time of
+ * the one below.
+ */
+static void
+store_few_members(Evaluation *evaluation)
+{
+	static SPIPlanPtr enter_plan = NULL;
+	static SPIPlanPtr leave_plan = NULL;
+	static SPIPlanPtr note_plan = NULL;
+	Oid			types[] = {INT4OID, INT8OID, TIMESTAMPTZOID, BOOLOID, TEXTOID};
+	Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
+	Datum		cause = CStringGetTextDatum(evaluation->cause);
+	int			level = evaluate_prefer_indexes();
+
+	cdp_statement(&enter_plan, "INSERT INTO cdp_data.segment_member (segment_id, profile_id, entered_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", 3, types);
+	cdp_statement(&leave_plan, "DELETE FROM cdp_data.segment_member AS m WHERE m.segment_id OPERATOR(pg_catalog.=) $1 AND m.profile_id OPERATOR(pg_catalog.=) $2", 2, types);
+	cdp_statement(&note_plan, "INSERT INTO cdp_data.segment_change (segment_id, profile_id, changed_at, is_entry, cause) VALUES ($1, $2, $3, $4, $5)", 5, types);
+	for (int i = 0; i < evaluation->change_count; i++)
+	{
+		const MemberChange *change = &evaluation->changes[i];
+		Datum		arguments[] = {Int32GetDatum(change->segment_id), Int64GetDatum(change->profile_id), now, BoolGetDatum(change->is_entry), cause};
+
+		if (SPI_execute_plan(change->is_entry ? enter_plan : leave_plan, arguments, NULL, false, 0) < 0)
+			elog(ERROR, "could not write who entered and left segments");
+		if (SPI_processed > 0 && SPI_execute_plan(note_plan, arguments, NULL, false, 0) < 0)
+			elog(ERROR, "could not note who entered and left segments");
+		evaluation->changed += (int64) SPI_processed;
+	}
+	AtEOXact_GUC(true, level);
+	evaluation->change_count = 0;
+}
+
 /* Writes the memberships that changed. */
 static void
 store_members(Evaluation *evaluation)
@@ -381,8 +420,12 @@ store_members(Evaluation *evaluation)
 	Datum		arguments[4];
 	int			level;
 
-	if (count == 0)
+	if (count <= MEMBERS_ONE_BY_ONE)
+	{
+		if (count > 0)
+			store_few_members(evaluation);
 		return;
+	}
 	segments = cdp_palloc_array(Datum, count);
 	people = cdp_palloc_array(Datum, count);
 	entries = cdp_palloc_array(Datum, count);
@@ -529,10 +572,7 @@ run_part(SetPart *part, LiveExpression **expressions, Datum people)
 
 	expression_enter(expressions[0]->definition, &owner);
 	/* Given back when the owner is left. */
-	set_option("enable_seqscan", "off");
-	set_option("enable_hashjoin", "off");
-	set_option("enable_mergejoin", "off");
-	set_option("jit", "off");
+	plan_for_few();
 	if (sql != NULL)
 	{
 		Oid			types[] = {INT8ARRAYOID};
@@ -794,9 +834,7 @@ evaluate_locked(Evaluation *evaluation, ExpressionSet *set, int flags, Timestamp
 	refresh_snapshot(evaluation);
 	forget_retired(evaluation);
 	if (evaluation->count > 0)
-		derive_people(evaluation, (flags & DERIVE_ROWS) != 0);
-	if ((flags & NO_LIMIT) == 0)
-		put_off_large(evaluation);
+		prepare_people(evaluation, (flags & DERIVE_ROWS) != 0, (flags & NO_LIMIT) == 0);
 	if (evaluation->count > 0 && set->count > 0)
 	{
 		ids = cdp_palloc_array(int64, evaluation->count);
