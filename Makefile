@@ -145,18 +145,27 @@ $(VERSIONED_SCRIPT): $(SCRIPT_PARTS) cdp.control Makefile
 	for part in $(SCRIPT_PARTS); do printf '\n-- from %s\n\n' $$part; cat $$part; done; } > $@.tmp
 	@mv $@.tmp $@
 
-.PHONY: help demo test test-ubsan bench lint format sql-reference
+.PHONY: help demo demo-psql demo-stop test test-ubsan bench lint format sql-reference
 help:
 	@sed -n 's/^#   \(make\)/  \1/p' Makefile
-	@printf '%s\n' '  make bench      run the measurements of docs/benchmarks.md' \
+	@printf '%s\n' '  make demo-psql the demo, then psql on its server; make demo-stop ends that' \
+		'  make bench      run the measurements of docs/benchmarks.md' \
 		'  make lint       check sources and scripts; make format formats the C sources' \
-		'  make sql-reference  write docs/sql-reference.md from the comments of the catalogs' \
+		'  make sql-reference write docs/sql-reference.md from the comments of the catalogs' \
 		'  make test-ubsan test a library that stops at undefined behaviour' \
 		'  make installcheck  test the installed extension on a running server, by PGXS'
 
 demo:
 	@test/lib/packages
 	@test/lib/server test/demo/run
+
+# The same on a server that stays, with psql connected to it.
+demo-psql:
+	@test/lib/packages
+	@test/demo/psql
+
+demo-stop:
+	@test/demo/psql --stop
 
 test:
 	@test/lib/packages
