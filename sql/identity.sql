@@ -354,7 +354,7 @@ $linked$;
 COMMENT ON FUNCTION cdp.must_linked(bigint) IS
 'Internal: the keys of all identifiers that must-links join to this one, itself included.';
 
-CREATE FUNCTION cdp.create_label(kind text, namespace1 text, value1 text, namespace2 text, value2 text, reason text) RETURNS void
+CREATE FUNCTION cdp.store_label(kind text, namespace1 text, value1 text, namespace2 text, value2 text, reason text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $label$
@@ -399,13 +399,13 @@ BEGIN
     PERFORM cdp.reevaluate_identifiers(ARRAY[one, other], $1);
 END
 $label$;
-COMMENT ON FUNCTION cdp.create_label(text, text, text, text, text, text) IS
+COMMENT ON FUNCTION cdp.store_label(text, text, text, text, text, text) IS
 'Part of cdp.must_link and cdp.cannot_link.';
 
 CREATE FUNCTION cdp.must_link(namespace1 text, value1 text, namespace2 text, value2 text, reason text DEFAULT NULL) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-    SELECT cdp.create_label('must_link', namespace1, value1, namespace2, value2, reason);
+    SELECT cdp.store_label('must_link', namespace1, value1, namespace2, value2, reason);
 END;
 COMMENT ON FUNCTION cdp.must_link(text, text, text, text, text) IS
 'Says that two identifiers are one person, whatever the records say; for max_per_profile they count as one value.  Survives rebuilds.  An error when it contradicts a cannot-link.';
@@ -413,7 +413,7 @@ COMMENT ON FUNCTION cdp.must_link(text, text, text, text, text) IS
 CREATE FUNCTION cdp.cannot_link(namespace1 text, value1 text, namespace2 text, value2 text, reason text DEFAULT NULL) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-    SELECT cdp.create_label('cannot_link', namespace1, value1, namespace2, value2, reason);
+    SELECT cdp.store_label('cannot_link', namespace1, value1, namespace2, value2, reason);
 END;
 COMMENT ON FUNCTION cdp.cannot_link(text, text, text, text, text) IS
 'Says that two identifiers are not one person, whatever the records say.  Survives rebuilds.  An error when it contradicts must-links.';

@@ -1,6 +1,6 @@
 -- identity: the storage of the identity graph and the views over it, as cdp.setup() makes them.
 
-CREATE FUNCTION cdp.create_identity_storage() RETURNS void
+CREATE FUNCTION cdp.setup_identity_storage() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $storage$
@@ -245,9 +245,9 @@ BEGIN
     ]) AS v(value);
 END
 $storage$;
-COMMENT ON FUNCTION cdp.create_identity_storage() IS 'Part of cdp.setup(): the tables of the identity graph, the usual namespaces and the usual junk values.';
+COMMENT ON FUNCTION cdp.setup_identity_storage() IS 'Part of cdp.setup(): the tables of the identity graph, the usual namespaces and the usual junk values.';
 
-CREATE FUNCTION cdp.create_identity_views() RETURNS void
+CREATE FUNCTION cdp.setup_identity_views() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $views$
@@ -340,4 +340,4 @@ BEGIN
     COMMENT ON COLUMN cdp.labels.is_resting IS 'a must-link that rests because an end is shared or blocked';
 END
 $views$;
-COMMENT ON FUNCTION cdp.create_identity_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability identity.';
+COMMENT ON FUNCTION cdp.setup_identity_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability identity.';

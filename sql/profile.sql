@@ -45,11 +45,11 @@ BEGIN
 END
 $columns$;
 COMMENT ON FUNCTION cdp.derived_columns() IS
-'Part of cdp.create_derivation: the columns of cdp_data.profile_row with the SQL expressions that they are derived by.';
+'Part of cdp.shape_derivation: the columns of cdp_data.profile_row with the SQL expressions that they are derived by.';
 
 -- The statement for given people stands in a function of the storage, so that each session plans it
 -- once; it changes with the traits, and is dumped and restored with them.
-CREATE FUNCTION cdp.create_derivation() RETURNS void
+CREATE FUNCTION cdp.shape_derivation() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     SET client_min_messages = warning
@@ -127,10 +127,10 @@ BEGIN
 END
 $body$
 $function$, c.identifier_columns, c.names, c.expressions, c.names, c.updates);
-    COMMENT ON FUNCTION cdp_data.derive_profiles(bigint[]) IS 'Derives what is stored of these people again and returns how many of them changed; made by cdp.create_derivation, called by cdp.materialize_profiles.';
+    COMMENT ON FUNCTION cdp_data.derive_profiles(bigint[]) IS 'Derives what is stored of these people again and returns how many of them changed; made by cdp.shape_derivation, called by cdp.materialize_profiles.';
 END
 $create$;
-COMMENT ON FUNCTION cdp.create_derivation() IS
+COMMENT ON FUNCTION cdp.shape_derivation() IS
 'Part of cdp.shape_profiles: makes the function that derives the rows of given people.';
 
 CREATE FUNCTION cdp.derive_all_profiles() RETURNS bigint
@@ -343,7 +343,7 @@ $shape$;
 COMMENT ON FUNCTION cdp.shape_events() IS
 'Part of cdp.create_source and cdp.alter_source: brings the columns of cdp.events to those that cdp_data.event has for declared properties.';
 
-CREATE FUNCTION cdp.create_profile_views() RETURNS void
+CREATE FUNCTION cdp.setup_profile_views() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $views$
@@ -375,7 +375,7 @@ BEGIN
     COMMENT ON COLUMN cdp.traits.given_by IS 'sources with an expression for it';
 END
 $views$;
-COMMENT ON FUNCTION cdp.create_profile_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability profile.';
+COMMENT ON FUNCTION cdp.setup_profile_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability profile.';
 
 -- ---------- one person ----------
 

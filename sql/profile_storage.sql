@@ -1,6 +1,6 @@
 -- profile: the storage of traits and unified profiles, as cdp.setup() makes it.
 
-CREATE FUNCTION cdp.create_profile_storage() RETURNS void
+CREATE FUNCTION cdp.setup_profile_storage() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $storage$
@@ -72,4 +72,4 @@ BEGIN
     INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
 END
 $storage$;
-COMMENT ON FUNCTION cdp.create_profile_storage() IS 'Part of cdp.setup(): the tables of traits and unified profiles.';
+COMMENT ON FUNCTION cdp.setup_profile_storage() IS 'Part of cdp.setup(): the tables of traits and unified profiles.';

@@ -282,7 +282,7 @@ BEGIN
                 EXECUTE pg_catalog.format('COMMENT ON COLUMN cdp_data.profile_row.%I IS %L', change.name, change.comment);
                 EXECUTE pg_catalog.format('COMMENT ON COLUMN cdp.profiles.%I IS %L', change.name, change.comment);
             END LOOP;
-            PERFORM cdp.create_derivation();
+            PERFORM cdp.shape_derivation();
             RETURN;
         END IF;
         PERFORM cdp.lock_view('cdp.profiles');
@@ -326,7 +326,7 @@ BEGIN
         EXECUTE pg_catalog.format('COMMENT ON COLUMN cdp_data.profile_row.%I IS %L', change.name, change.comment);
     END LOOP;
     PERFORM cdp.shape_view('profiles', from_clause, wanted.names, wanted.types, wanted.expressions, wanted.comments, view_comment);
-    PERFORM cdp.create_derivation();
+    PERFORM cdp.shape_derivation();
 END
 $shape$;
 COMMENT ON FUNCTION cdp.shape_profiles() IS

@@ -458,7 +458,7 @@ COMMENT ON FUNCTION cdp.segment_health() IS
 
 -- ---------- views ----------
 
-CREATE FUNCTION cdp.create_segment_views() RETURNS void
+CREATE FUNCTION cdp.setup_segment_views() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $views$
@@ -545,4 +545,4 @@ BEGIN
     PERFORM cdp.shape_profile_segments();
 END
 $views$;
-COMMENT ON FUNCTION cdp.create_segment_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability segment.';
+COMMENT ON FUNCTION cdp.setup_segment_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability segment.';

@@ -1,6 +1,6 @@
 -- segment: the storage of membership and of its changes.
 
-CREATE FUNCTION cdp.create_segment_storage() RETURNS void
+CREATE FUNCTION cdp.setup_segment_storage() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $storage$
@@ -89,4 +89,4 @@ BEGIN
     COMMENT ON COLUMN cdp_data.segment_reader.read_at IS 'when it last read';
 END
 $storage$;
-COMMENT ON FUNCTION cdp.create_segment_storage() IS 'Part of cdp.setup(): the tables of membership in segments.';
+COMMENT ON FUNCTION cdp.setup_segment_storage() IS 'Part of cdp.setup(): the tables of membership in segments.';

@@ -37,6 +37,36 @@ END;
 COMMENT ON FUNCTION cdp.option_defaults() IS
 'Every option with its default and meaning; the values in force are in the view cdp.options.';
 
+CREATE FUNCTION cdp.help(topic text DEFAULT NULL, OUT name text, OUT kind text, OUT arguments text, OUT result text, OUT description text)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $help$
+    WITH called_by_others AS (
+        -- What types, operators, indexes, casts and aggregates are made of.
+        SELECT pg_catalog.unnest(ARRAY[t.typinput, t.typoutput, t.typreceive, t.typsend, t.typsubscript]::oid[]) AS oid FROM pg_catalog.pg_type AS t
+        UNION ALL SELECT o.oprcode FROM pg_catalog.pg_operator AS o
+        UNION ALL SELECT a.amproc FROM pg_catalog.pg_amproc AS a
+        UNION ALL SELECT c.castfunc FROM pg_catalog.pg_cast AS c
+        UNION ALL SELECT pg_catalog.unnest(ARRAY[g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggserialfn, g.aggdeserialfn]::oid[]) FROM pg_catalog.pg_aggregate AS g
+    ), entry AS (
+        SELECT c.relname::text AS name, 'view' AS kind, NULL AS arguments, NULL AS result, pg_catalog.obj_description(c.oid, 'pg_class') AS description
+        FROM pg_catalog.pg_class AS c WHERE c.relnamespace = 'cdp'::regnamespace AND c.relkind = 'v'
+        UNION ALL
+        SELECT p.proname, CASE p.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END,
+               pg_catalog.pg_get_function_arguments(p.oid), pg_catalog.pg_get_function_result(p.oid), pg_catalog.obj_description(p.oid, 'pg_proc')
+        FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = 'cdp'::regnamespace AND p.prorettype <> 'trigger'::regtype
+          AND p.oid NOT IN (SELECT c.oid FROM called_by_others AS c WHERE c.oid IS NOT NULL)
+          AND pg_catalog.obj_description(p.oid, 'pg_proc') !~ '^(Part of|Internal)'
+    )
+    SELECT e.name, e.kind, e.arguments, e.result, e.description FROM entry AS e
+    WHERE $1 IS NULL OR pg_catalog.strpos(pg_catalog.lower(e.name || ' ' || e.description), pg_catalog.lower($1)) > 0
+    ORDER BY pg_catalog.strpos(e.name, pg_catalog.lower($1)) > 0 DESC, e.kind = 'view' DESC, e.name COLLATE "C", e.arguments COLLATE "C"
+$help$;
+COMMENT ON FUNCTION cdp.help(text) IS
+'What there is to use: views, functions, procedures and aggregates with a topic, such as ''segment'', in their name or description (NULL: all of them), without what is internal.  SELECT name, description FROM cdp.help(''merge'').';
+
 CREATE FUNCTION cdp.storage_version() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 3;
@@ -138,28 +168,38 @@ BEGIN
         END IF;
     END IF;
 
-    -- One block for each version, so that an old storage walks through all of them.
-    IF stored < 1 THEN
-        PERFORM cdp.create_identity_storage();
-    END IF;
-    IF stored < 2 THEN
-        PERFORM cdp.create_profile_storage();
-        PERFORM cdp.create_source_storage();
-    END IF;
-    IF stored < 3 THEN
-        PERFORM cdp.create_trait_storage();
-        PERFORM cdp.create_segment_storage();
+    -- DROP EXTENSION ... CASCADE takes along the columns that have a type of the extension.
+    IF stored >= 2 AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute AS a
+                        WHERE NOT a.attisdropped AND (a.attrelid = pg_catalog.to_regclass('cdp_data.profile_value') AND a.attname = 'value'
+                                                      OR a.attrelid = pg_catalog.to_regclass('cdp_data.contribution') AND a.attname = 'traits')) < 2 THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = 'the storage of cdp has lost the columns that hold traits',
+            DETAIL = 'DROP EXTENSION cdp CASCADE drops them; cdp.teardown() keeps them.',
+            HINT = 'Restore the database from a backup; or begin anew: SELECT cdp.teardown(keep_data => false), then SELECT cdp.setup().';
     END IF;
 
-    PERFORM cdp.create_storage_triggers();
-    PERFORM cdp.create_capture_functions();
+    -- One block for each version, so that an old storage walks through all of them.
+    IF stored < 1 THEN
+        PERFORM cdp.setup_identity_storage();
+    END IF;
+    IF stored < 2 THEN
+        PERFORM cdp.setup_profile_storage();
+        PERFORM cdp.setup_source_storage();
+    END IF;
+    IF stored < 3 THEN
+        PERFORM cdp.setup_trait_storage();
+        PERFORM cdp.setup_segment_storage();
+    END IF;
+
+    PERFORM cdp.setup_storage_triggers();
+    PERFORM cdp.setup_capture_functions();
     PERFORM cdp.convert_profile_columns('text', 'cdp.profile');
-    PERFORM cdp.create_setup_views();
-    PERFORM cdp.create_identity_views();
-    PERFORM cdp.create_source_views();
-    PERFORM cdp.create_profile_views();
-    PERFORM cdp.create_trait_views();
-    PERFORM cdp.create_segment_views();
+    PERFORM cdp.setup_option_views();
+    PERFORM cdp.setup_identity_views();
+    PERFORM cdp.setup_source_views();
+    PERFORM cdp.setup_profile_views();
+    PERFORM cdp.setup_trait_views();
+    PERFORM cdp.setup_segment_views();
     UPDATE cdp_data.storage SET version = current_storage WHERE version OPERATOR(pg_catalog.<>) current_storage;
     IF stored BETWEEN 1 AND current_storage - 1 THEN
         PERFORM cdp.repeat_grants();
@@ -175,7 +215,7 @@ $setup$;
 COMMENT ON FUNCTION cdp.setup() IS
 'Creates the storage of the platform in schema cdp_data, owned by the caller, and the views in schema cdp; on existing storage, migrates it to this version.  Can be repeated.';
 
-CREATE FUNCTION cdp.create_storage_triggers() RETURNS void
+CREATE FUNCTION cdp.setup_storage_triggers() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $triggers$
@@ -205,11 +245,11 @@ BEGIN
     END LOOP;
 END
 $triggers$;
-COMMENT ON FUNCTION cdp.create_storage_triggers() IS
+COMMENT ON FUNCTION cdp.setup_storage_triggers() IS
 'Part of cdp.setup(): the triggers of the storage whose functions are members of the extension, which cdp.teardown() takes away.';
 
 -- They would keep the extension from being dropped.
-CREATE FUNCTION cdp.drop_storage_triggers() RETURNS void
+CREATE FUNCTION cdp.teardown_storage_triggers() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $triggers$
@@ -226,9 +266,9 @@ BEGIN
     END LOOP;
 END
 $triggers$;
-COMMENT ON FUNCTION cdp.drop_storage_triggers() IS 'Part of cdp.teardown(): drops what cdp.create_storage_triggers() made.';
+COMMENT ON FUNCTION cdp.teardown_storage_triggers() IS 'Part of cdp.teardown(): drops what cdp.setup_storage_triggers() made.';
 
-CREATE FUNCTION cdp.create_setup_views() RETURNS void
+CREATE FUNCTION cdp.setup_option_views() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $views$
@@ -243,7 +283,7 @@ BEGIN
     COMMENT ON COLUMN cdp.options.description IS 'what the option does';
 END
 $views$;
-COMMENT ON FUNCTION cdp.create_setup_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability setup.';
+COMMENT ON FUNCTION cdp.setup_option_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability setup.';
 
 CREATE FUNCTION cdp.view_names() RETURNS SETOF name
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -277,7 +317,7 @@ BEGIN
     END IF;
     IF pg_catalog.to_regclass('cdp_data.storage') IS NOT NULL THEN
         PERFORM cdp.convert_profile_columns('cdp.profile', 'text');
-        PERFORM cdp.drop_storage_triggers();
+        PERFORM cdp.teardown_storage_triggers();
     END IF;
     RETURN 'views dropped, storage kept in schema cdp_data';
 END

@@ -82,7 +82,7 @@ COMMENT ON FUNCTION cdp.health_checks() IS
 
 -- ---------- views ----------
 
-CREATE FUNCTION cdp.create_source_views() RETURNS void
+CREATE FUNCTION cdp.setup_source_views() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $views$
@@ -147,4 +147,4 @@ BEGIN
     COMMENT ON COLUMN cdp.health.since IS 'since when, where that is known';
 END
 $views$;
-COMMENT ON FUNCTION cdp.create_source_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability source.';
+COMMENT ON FUNCTION cdp.setup_source_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability source.';

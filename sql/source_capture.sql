@@ -220,7 +220,7 @@ $capture$;
 COMMENT ON FUNCTION cdp.capture_now(text, text[]) IS
 'Part of capture: takes in the rows with these keys and derives the rows of the people whom they concern.  While a refresh is writing, the keys are noted instead.';
 
-CREATE FUNCTION cdp.create_capture_functions() RETURNS void
+CREATE FUNCTION cdp.setup_capture_functions() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $create$
@@ -303,7 +303,7 @@ BEGIN
     COMMENT ON FUNCTION cdp_data.capture() IS 'Trigger on the tables of sources with capture: notes the changed rows, or takes them in at once; see cdp.install_capture.';
 END
 $create$;
-COMMENT ON FUNCTION cdp.create_capture_functions() IS
+COMMENT ON FUNCTION cdp.setup_capture_functions() IS
 'Part of cdp.setup(): makes or replaces the trigger function of capture, which belongs to the owner of the storage.';
 
 -- ---------- triggers ----------

@@ -1,6 +1,6 @@
 -- source: the storage of sources, events and contributions, as cdp.setup() makes it.
 
-CREATE FUNCTION cdp.create_source_storage() RETURNS void
+CREATE FUNCTION cdp.setup_source_storage() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $storage$
@@ -237,4 +237,4 @@ BEGIN
     COMMENT ON COLUMN cdp_data.captured_key.captured_at IS 'when it changed';
 END
 $storage$;
-COMMENT ON FUNCTION cdp.create_source_storage() IS 'Part of cdp.setup(): the tables of sources, events and contributions.';
+COMMENT ON FUNCTION cdp.setup_source_storage() IS 'Part of cdp.setup(): the tables of sources, events and contributions.';

@@ -659,7 +659,7 @@ COMMENT ON FUNCTION cdp.trait_health() IS
 
 -- ---------- views ----------
 
-CREATE FUNCTION cdp.create_trait_views() RETURNS void
+CREATE FUNCTION cdp.setup_trait_views() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $views$
@@ -688,4 +688,4 @@ BEGIN
     COMMENT ON COLUMN cdp.computed_traits.changed_at IS 'when its declaration last changed';
 END
 $views$;
-COMMENT ON FUNCTION cdp.create_trait_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability trait.';
+COMMENT ON FUNCTION cdp.setup_trait_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability trait.';

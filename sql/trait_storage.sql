@@ -1,6 +1,6 @@
 -- trait: the storage of expressions (computed traits and segments) and of what their evaluation came to.
 
-CREATE FUNCTION cdp.create_trait_storage() RETURNS void
+CREATE FUNCTION cdp.setup_trait_storage() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $storage$
@@ -87,4 +87,4 @@ BEGIN
     COMMENT ON COLUMN cdp_data.expression_due.due_at IS 'the earliest time at which a window can close; -infinity: work that was put off';
 END
 $storage$;
-COMMENT ON FUNCTION cdp.create_trait_storage() IS 'Part of cdp.setup(): the tables of expressions, which are computed traits and segments.';
+COMMENT ON FUNCTION cdp.setup_trait_storage() IS 'Part of cdp.setup(): the tables of expressions, which are computed traits and segments.';

@@ -8,6 +8,7 @@ CREATE ROLE regress_cdp_steward;
 CREATE ROLE regress_cdp_owner;
 DROP EXTENSION cdp;
 CREATE EXTENSION cdp;
+SELECT DISTINCT name, kind FROM cdp.help('normalize_') ORDER BY name;
 SELECT cdp.setup();
 SELECT cdp.setup();
 SELECT cdp.grant_access('regress_cdp_analyst', 'reader');
@@ -66,6 +67,14 @@ CREATE EXTENSION cdp;
 SELECT cdp.setup();
 SELECT cdp.teardown(keep_data => false);
 DROP EXTENSION cdp;
--- (the page ends here)
+-- (what the page warns of)
 CREATE EXTENSION cdp;
+SELECT cdp.setup();
+DROP EXTENSION cdp CASCADE;
+CREATE EXTENSION cdp;
+SELECT cdp.setup();
+-- (the page ends here)
+SELECT cdp.teardown(keep_data => false);
+SELECT cdp.setup();
+SELECT cdp.teardown(keep_data => false);
 DROP ROLE regress_cdp_analyst, regress_cdp_loader, regress_cdp_steward, regress_cdp_owner;
