@@ -9,9 +9,10 @@
 
 {#- An option of a model: of its config, or, as dbt would rather have what it does not know, of its meta. -#}
 {% macro option(name, default=none) %}
-    {%- set value = config.get(name) -%}
+    {#- Asked of meta first, since dbt warns when config is asked for what is in meta. -#}
+    {%- set value = (config.get('meta') or {}).get(name) -%}
     {%- if value is none -%}
-        {%- set value = (config.get('meta') or {}).get(name) -%}
+        {%- set value = config.get(name) -%}
     {%- endif -%}
     {{ return(default if value is none else value) }}
 {% endmacro %}
@@ -33,6 +34,11 @@
     {%- else -%}
         {{ return("'" ~ value ~ "'") }}
     {%- endif -%}
+{% endmacro %}
+
+{#- A name as an SQL identifier; that of the adapter takes no quotes inside. -#}
+{% macro quoted(name) %}
+    {{ return('"' ~ name.replace('"', '""') ~ '"') }}
 {% endmacro %}
 
 {#- The body of a model without lines that are comments. -#}

@@ -177,6 +177,9 @@ def check_documents(database):
         views.write_text(write_views(database))
     ok(views.read_text() == write_views(database), "dbt/models/cdp.yml has the comments of the views (else: test/dbt/run --write)")
 
+    version = re.search("default_version *= *'(.*)'", (TOP / "cdp.control").read_text())[1]
+    contains((PACKAGE / "dbt_project.yml").read_text(), f"version: '{version}'", "the package has the version of the extension")
+
     page = (TOP / "docs/dbt.md").read_text()
     shown = re.findall(r"^`(dbt/[^`]+)`\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     ok(len(shown) > 15, "docs/dbt.md shows the files of the example")
@@ -339,7 +342,85 @@ def check_tests_fail(project, database):
     equal([name.split("_lapsed_vip")[0] for name, node in run.nodes.items() if str(node.status) == "fail"], ["cdp_membership_fresh"], "a test finds an evaluation that is old")
 
 
+# Models beside those of the example, for what it has no use of.
+OPTIONS = {
+    "by_meta.sql": """-- depends_on: {{ ref('customer_refresh') }}
+{{ config(materialized='cdp_audience', meta={'output': 'table', 'columns': ['email', 'Country code']}, alias='known people',
+        indexes=[{'columns': ['email']}], grants={'select': ['dbt_developer']}) }}
+profile.is_known -- a comment at the end""",
+    "divides.sql": """{{ config(materialized='cdp_audience') }}
+1 / (profile.event_count - profile.event_count) > 0""",
+    "changing.sql": """-- depends_on: {{ ref('customer_refresh') }}
+{{ config(materialized='cdp_audience', output=var('output'), include_anonymous=false, columns=['Country code']) }}
+profile.event_count >= 0""",
+    "ids.sql": """{{ config(materialized='cdp_source', source='lifetime values', record_key='profile_id', profile_id='profile_id', traits='lifetime_value') }}
+{{ ref('customer_lifetime_value') }}""",
+    "broken.sql": """{{ config(materialized='cdp_source', record_key='profile_id', profile_id='profile_id', traits='1 AS one') }}
+{{ ref('customer_rfm_scores') }}""",
+    "some.sql": """{{ config(materialized='cdp_refresh', sources=['lifetime values', 'broken'], on_error='report', full_compare=true) }}
+select * from {{ ref('ids') }} union all select * from {{ ref('broken') }}""",
+    "regions.sql": """-- depends_on: {{ ref('customer_refresh') }}
+{{ config(materialized='table') }}
+select r.*, p.country in ('DE', 'AT') as is_near from {{ ref('customer_rfm') }} as r join {{ source('cdp', 'profiles') }} as p using (profile_id)""",
+    "region_models.sql": """{{ config(materialized='table') }}
+{{ cdp.lifetime_models(ref('regions'), family='pareto_nbd', group_by='is_near', options='cdp.lifetime_options(prior_deviation => 1)') }}""",
+    "region_values.sql": """{{ config(materialized='table') }}
+{{ cdp.lifetime_value(ref('regions'), ref('region_models'), horizon='90 days', join_by='is_near') }}""",
+    "components.sql": """{{ cdp.connected_components(ref('numbers'), node_type='bigint') }}""",
+    "numbers.sql": """select * from (values (1, 2), (2, 3), (7, null)) as v(a, b)""",
+    "quoted.sql": """select {{ cdp.normalize('email', "'O''Brien+x@Gmail.com'", provider_rules=true) }} as email, {{ cdp.normalize('digits', "'0 1-2'") }} as digits,
+    {{ cdp.literal(["it's", 'b']) }} as texts, {{ cdp.trait_value(cdp.profile_of("it's", 'now()', '1', {"it's": '5'}), "it's", type='bigint') }} as five""",
+}
+
+
+def check_options(project, database):
+    folder = project.path("models/options")
+    folder.mkdir()
+    for name, text in OPTIONS.items():
+        (folder / name).write_text("{#- " + name + " -#}\n" + text + "\n")
+    variables = "output: incremental"
+    database.run("ALTER TABLE analytics.raw_contacts ADD COLUMN code text; UPDATE analytics.raw_contacts SET code = country")
+    project.path("models/staging/stg_contacts.sql").write_text("select * from {{ ref('raw_contacts') }}")
+    source = project.path("models/sources/crm.sql")
+    source.write_text(source.read_text().replace("country, newsletter", 'country, newsletter, code AS "Country code"'))
+    run = project.dbt("run", "--full-refresh", "--select", "stg_contacts+", "path:models/options", "--exclude", "divides", "ids", "broken", "some", "--vars", variables)
+    equal(run.failed(), [], "all models are built by a full refresh")
+    contains(run.output, "source orders (full)", "a full refresh compares every source in full")
+    equal("WARNING" in run.output, False, "options in meta are read without a warning")
+    equal(database.value("SELECT count(*) = (SELECT count(*) FROM cdp.profiles WHERE is_known) AND count(\"Country code\") = 119 FROM analytics.\"known people\""),
+          True, "options in meta, a name and a column that need quotes")
+    ok(database.value("SELECT has_table_privilege('dbt_developer', 'analytics.\"known people\"', 'SELECT')"), "grants of an audience")
+    equal(database.value("SELECT count(*) FROM pg_index WHERE indrelid = 'analytics.\"known people\"'::regclass"), 2, "indexes of an audience")
+    equal(database.rows("SELECT node, component FROM analytics.components ORDER BY 1"), [(1, 1), (2, 1), (3, 1), (7, 7)], "components of numbers")
+    equal(database.rows("SELECT email, digits, texts, five FROM analytics.quoted"), [("o'brien@gmail.com", "012", ["it's", "b"], 5)], "texts with quotes")
+    equal(database.rows("SELECT count(*), bool_and((purchase_model::jsonb->>'family') = 'pareto_nbd') FROM analytics.region_models"), [(2, True)], "a model for each group")
+    ok(database.value("SELECT count(*) = (SELECT count(*) FROM analytics.customer_rfm) FROM analytics.region_values"), "each customer is scored by the model of their group")
+
+    run = project.dbt("run", "--select", "divides", "lapsed_vip", "--vars", variables, fails=True)
+    contains(run.message("divides"), "division by zero", "a predicate that fails for somebody says why")
+    equal(run.status("lapsed_vip"), "success", "and other audiences are built")
+    equal(database.value("SELECT to_regclass('analytics.divides')"), None, "it leaves no relation")
+    database.run("SELECT cdp.drop_segment('divides')")
+
+    kinds = []
+    for output in ("view", "table", "incremental", "view"):
+        run = project.dbt("run", "--select", "changing", "--vars", f"output: {output}")
+        kinds += database.rows("SELECT relkind::text, (SELECT count(*) FROM analytics.changing) = (SELECT count(*) FROM cdp.profiles WHERE is_known) FROM pg_class WHERE oid = 'analytics.changing'::regclass")
+    equal(kinds, [("v", True), ("r", True), ("r", True), ("v", True)], "an audience can become a table and a view again")
+
+    project.dbt("run", "--select", "ids", "broken", "some", "--vars", variables)
+    database.run("ALTER TABLE analytics.customer_rfm_scores RENAME COLUMN profile_id TO person")
+    run = project.dbt("run", "--select", "some", "--vars", variables)
+    equal(database.rows("SELECT source, status FROM analytics.some ORDER BY 1"), [("broken", "stopped"), ("lifetime values", "ok")], "a refresh that only reports")
+    contains(run.output, "source lifetime values (full)", "of some sources")
+    equal("source crm" in run.output, False, "and of no other one")
+    equal(database.value("SELECT count(*) FROM cdp.profiles WHERE lifetime_value IS NOT NULL"), database.value("SELECT count(*) FROM analytics.customer_lifetime_value"), "results of a model are traits")
+    database.run("ALTER TABLE analytics.customer_rfm_scores RENAME COLUMN person TO profile_id")
+    shutil.rmtree(folder)
+
+
 def check_catalog(project, database):
+    project.dbt("source", "freshness")
     project.dbt("docs", "generate")
     catalog = json.loads(project.path("target/catalog.json").read_text())
     profiles = catalog["sources"]["source.cdp.cdp.profiles"]["columns"]
@@ -354,7 +435,7 @@ def check_catalog(project, database):
     contains(str(before["model.shop.lapsed_vip"]), "model.shop.customer_refresh", "audiences come after the refresh")
 
 
-CHECKS = (check_second_run, check_developer, check_errors, check_tests_fail, check_catalog)
+CHECKS = (check_second_run, check_developer, check_errors, check_tests_fail, check_options, check_catalog)
 
 
 def main():

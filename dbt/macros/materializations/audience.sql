@@ -84,8 +84,8 @@
     {%- for name in ['email', 'phone', 'crm_id'] -%}
         {%- do columns.append(profile ~ '.' ~ name if name in has_columns else 'null::text as ' ~ name) -%}
     {%- endfor -%}
-    {%- for name in cdp.option('columns', []) -%}
-        {%- do columns.append(profile ~ '.' ~ adapter.quote(name)) -%}
+    {%- for name in cdp.option('columns', []) if name not in ['profile_id', 'entered_at', 'email', 'phone', 'crm_id'] -%}
+        {%- do columns.append(profile ~ '.' ~ cdp.quoted(name)) -%}
     {%- endfor -%}
     {{ return(columns | join(', ')) }}
 {% endmacro %}
@@ -152,7 +152,11 @@ where profile.profile_id in (
 {#- How many rows were added, changed and removed. -#}
 {% macro merge_audience(relation, members, columns) %}
     {%- set temporary = make_temp_relation(relation) -%}
-    {%- set names = columns | map('tojson') | join(', ') -%}
+    {%- set names = [] -%}
+    {%- for column in columns -%}
+        {%- do names.append(cdp.quoted(column)) -%}
+    {%- endfor -%}
+    {%- set names = names | join(', ') -%}
     {% call statement('members') %}create temporary table {{ temporary }} as
 {{ members }}{% endcall %}
     {%- set counts = run_query('with removed as (

@@ -43,7 +43,7 @@
     {%- if row | length == 0 -%}
         {%- do exceptions.raise_compiler_error('relation ' ~ text ~ ' does not exist') -%}
     {%- endif -%}
-    {{ return(adapter.quote(row[0][0]) ~ '.' ~ adapter.quote(row[0][1])) }}
+    {{ return(cdp.quoted(row[0][0]) ~ '.' ~ cdp.quoted(row[0][1])) }}
 {% endmacro %}
 
 {% macro source_arguments() %}

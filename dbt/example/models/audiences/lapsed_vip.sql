@@ -1,3 +1,4 @@
+-- Spent much, and has not been seen for 60 days.
 -- depends_on: {{ ref('customer_refresh') }}
 {{ config(
     materialized='cdp_audience',

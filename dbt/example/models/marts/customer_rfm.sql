@@ -1,3 +1,4 @@
+-- What each customer's orders come to.
 -- depends_on: {{ ref('customer_refresh') }}
 {{ cdp.rfm(
     source('cdp', 'events'),

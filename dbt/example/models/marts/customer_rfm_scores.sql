@@ -1,1 +1,2 @@
+-- Scores by quartiles.
 {{ cdp.rfm_scores(ref('customer_rfm')) }}

@@ -1,3 +1,4 @@
+-- Contacts are a source: who they are and what is known of them.
 {{ config(
     materialized='cdp_source',
     record_key='id',

@@ -1,3 +1,4 @@
+-- Between the sources and all that reads people.
 {{ config(materialized='cdp_refresh') }}
 select * from {{ ref('crm') }}
 union all

@@ -1,3 +1,4 @@
+-- Orders are events.
 {{ config(
     materialized='cdp_source',
     record_key='number',

@@ -1,3 +1,4 @@
+-- Page views are events.
 {{ config(
     materialized='cdp_source',
     record_key='view_id',

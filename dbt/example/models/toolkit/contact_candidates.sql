@@ -1,3 +1,4 @@
+-- What each contact says of its person.
 select people.component as person,
     {{ cdp.profile_of('crm', 'contact.updated_at', 'contact.id', {
         'first_name': 'contact.first_name', 'country': 'contact.country'
