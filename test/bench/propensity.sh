@@ -50,6 +50,13 @@ seconds()
 		END { printf "%.3f", (workers > 0 ? value["end"] - value["start"] : value["after"] - value["before"]) }'
 }
 
+# clock workers: seconds on the clock of a fit
+clock()
+{
+	cpu "$1" "SELECT cdp.train_logit('SELECT * FROM wide', 'y')" |
+		awk -F '[ |]' '{ value[$1] = $2 } END { printf "%.3f\n", value["end"] - value["start"] }'
+}
+
 report()
 {
 	printf '%-70s %9.2f s\n' "$1" "$2"
@@ -74,8 +81,9 @@ for columns in 20 100; do
 		SELECT count(y) FROM wide \g /dev/null
 	SQL
 	alone=$(seconds 0 "SELECT cdp.train_logit('SELECT * FROM wide', 'y')")
-	clock_alone=$(cpu 0 "SELECT cdp.train_logit('SELECT * FROM wide', 'y')" | awk -F '[ |]' '{ value[$1] = $2 } END { printf "%.3f", value["end"] - value["start"] }')
-	clock_two=$(seconds 2 "SELECT cdp.train_logit('SELECT * FROM wide', 'y')")
+	# the least of three each: what else the machine does, adds to both
+	clock_alone=$(for i in 1 2 3; do clock 0; done | sort -n | head -n 1)
+	clock_two=$(for i in 1 2 3; do clock 2; done | sort -n | head -n 1)
 	export_server=$(seconds 0 "COPY wide TO '/dev/null'")
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$peers/bin/python" "$here/propensity_peer.py" fit >"${CDP_SERVER_FOLDER:-/tmp}/peer"
 	read -r export_client lbfgs newton version <"${CDP_SERVER_FOLDER:-/tmp}/peer"
