@@ -241,8 +241,16 @@ DECLARE
     people real;
     is_everybody boolean := false;
     total bigint := 0;
+    -- Segments are being evaluated under this lock, and who changed meanwhile is read in the queue at their end.
+    evaluation CONSTANT bigint := pg_catalog.hashtextextended('cdp.evaluation', 0);
+    may_delete boolean;
 BEGIN
     PERFORM cdp.require_storage();
+    IF profile_ids IS NULL THEN
+        PERFORM pg_catalog.pg_advisory_xact_lock(evaluation);
+    ELSE
+        may_delete := NOT is_snapshot AND pg_catalog.pg_try_advisory_xact_lock_shared(evaluation);
+    END IF;
 
     -- The lock on the table comes first: who derives everybody and who derives a few wait for each
     -- other.  Then what is due is taken out of the queue, then people are locked, and only then is
@@ -254,7 +262,7 @@ BEGIN
         FOR start IN 1 .. pg_catalog.cardinality(ids) BY batch LOOP
             part := ids[start : start + batch - 1];
             PERFORM FROM cdp_data.profile AS p WHERE p.profile_id = ANY (part) ORDER BY p.profile_id FOR NO KEY UPDATE;
-            IF NOT is_snapshot THEN     -- otherwise others may have changed them unseen; the next refresh looks again
+            IF may_delete THEN          -- otherwise others may have changed them unseen; the next refresh looks again
                 DELETE FROM cdp_data.changed_profile AS q
                 WHERE q.ctid = ANY (ARRAY(
                     SELECT k.ctid FROM cdp_data.changed_profile AS k

@@ -9,7 +9,7 @@ CREATE PROCEDURE cdp.refresh(
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'cdp_refresh';
 COMMENT ON PROCEDURE cdp.refresh(text[], boolean, boolean, text) IS
-'Brings everything up to date: reads what is new in the sources (NULL: all), re-evaluates queued identities, and derives the profiles.  full_compare reads the sources whole and notices deleted rows; a source that would lose more than 20 % of its records is stopped unless allow_deletes.  When sources failed, the others are done and an error names them (on_error => ''report'': a warning).  Outside of a transaction block it commits step by step.';
+'Brings everything up to date: reads what is new in the sources (NULL: all), re-evaluates queued identities, derives the profiles, and evaluates computed traits and segments.  full_compare reads the sources whole and notices deleted rows; a source that would lose more than 20 % of its records is stopped unless allow_deletes.  When sources, computed traits or segments fail, the others are done and an error names them (on_error => ''report'': a warning).  Outside of a transaction block it commits step by step.';
 
 CREATE FUNCTION cdp.source_keys(source text, since text DEFAULT NULL, OUT record_key text, OUT watermark text)
     RETURNS SETOF record
@@ -127,24 +127,32 @@ AS $finish$
 DECLARE
     failed text;
     reasons text;
+    any_source boolean;
+    any_expression boolean;
 BEGIN
-    SELECT pg_catalog.string_agg(pg_catalog.format('"%s"', l.source), ', ' ORDER BY l.source),
-           pg_catalog.string_agg(pg_catalog.format('%s: %s', l.source, l.message), E'\n' ORDER BY l.source)
-    INTO failed, reasons
-    FROM cdp_data.refresh_log AS l WHERE l.refresh_id = finish_refresh.refresh_id AND l.status = 'failed';
+    -- Steps that are about no source are named after the computed trait or segment that failed.
+    SELECT pg_catalog.string_agg(COALESCE(pg_catalog.format('"%s"', n.source), n.step), ', ' ORDER BY n.source, n.step),
+           pg_catalog.string_agg(pg_catalog.format('%s: %s', COALESCE(n.source, n.step), n.message), E'\n' ORDER BY n.source, n.step),
+           pg_catalog.bool_or(n.source IS NOT NULL), pg_catalog.bool_or(n.source IS NULL)
+    INTO failed, reasons, any_source, any_expression
+    FROM (SELECT l.source, CASE WHEN l.source IS NULL THEN l.step END AS step, l.message
+          FROM cdp_data.refresh_log AS l WHERE l.refresh_id = finish_refresh.refresh_id AND l.status = 'failed') AS n;
     IF failed IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'external_routine_exception',
             MESSAGE = pg_catalog.format('refresh failed for %s', failed),
             DETAIL = reasons,
-            HINT = CASE WHEN is_atomic THEN 'The transaction is rolled back; with on_error => ''report'' the other sources are kept.  '
-                        ELSE 'Everything else is done and committed.  ' END || 'The view cdp.sources says what to do.';
+            HINT = CASE WHEN is_atomic THEN 'The transaction is rolled back; with on_error => ''report'' everything else is kept.  '
+                        ELSE 'Everything else is done and committed.  ' END
+                   || CASE WHEN any_source AND any_expression THEN 'The view cdp.health says what to do.'
+                           WHEN any_source THEN 'The view cdp.sources says what to do.'
+                           ELSE 'The view cdp.segments says what to do.' END;
     END IF;
     RETURN false;
 END
 $finish$;
 COMMENT ON FUNCTION cdp.finish_refresh(bigint, boolean, integer) IS
-'Part of cdp.refresh: raises an error that names the sources that failed.';
+'Part of cdp.refresh: raises an error that names the sources, computed traits and segments that failed.';
 
 -- ---------- one source ----------
 

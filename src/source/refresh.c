@@ -22,7 +22,9 @@
 
 #include "cdp.h"
 #include "identity/stitch.h"
+#include "segment/evaluate.h"
 #include "source/owner.h"
+#include "source/refresh.h"
 
 PG_FUNCTION_INFO_V1(cdp_refresh);
 PG_FUNCTION_INFO_V1(cdp_source_keys);
@@ -46,17 +48,17 @@ typedef struct Refresh
  * others have committed when it gets there, also if the session's default is
  * to read what was there at its beginning.
  */
-static void
-begin_step(const Refresh *refresh)
+void
+refresh_begin_step(bool may_commit)
 {
-	if (refresh->may_commit && SPI_execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", false, 0) < 0)
+	if (may_commit && SPI_execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", false, 0) < 0)
 		elog(ERROR, "could not set the isolation level");
 }
 
-static void
-end_step(const Refresh *refresh)
+void
+refresh_end_step(bool may_commit)
 {
-	if (refresh->may_commit)
+	if (may_commit)
 		SPI_commit();
 	CHECK_FOR_INTERRUPTS();
 }
@@ -77,7 +79,7 @@ run_step(const Refresh *refresh, const char *sql, const char *source)
 	{
 		bool		is_null;
 
-		begin_step(refresh);
+		refresh_begin_step(refresh->may_commit);
 		values[0] = Int64GetDatum(refresh->refresh_id);
 		values[1] = BoolGetDatum(!refresh->may_commit);
 		values[2] = Int32GetDatum(attempt);
@@ -89,7 +91,7 @@ run_step(const Refresh *refresh, const char *sql, const char *source)
 			SPI_processed != 1)
 			elog(ERROR, "could not run a step of the refresh");
 		again = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null)) && !is_null;
-		end_step(refresh);
+		refresh_end_step(refresh->may_commit);
 	}
 }
 
@@ -132,13 +134,15 @@ start_refresh(Refresh *refresh, FunctionCallInfo fcinfo)
  * See its comment in sql/source_refresh.sql.  NULL sources: all of them; the
  * others must not be NULL.
  *
- * Errors: an unknown source or on_error; at the end, with on_error 'error',
- * that sources failed.
+ * Errors: an unknown source or on_error; segments in a transaction block that
+ * does not read what others commit; at the end, with on_error 'error', that
+ * sources, computed traits or segments failed.
  */
 Datum
 cdp_refresh(PG_FUNCTION_ARGS)
 {
 	Refresh		refresh = {0};
+	Evaluation	evaluation;
 	bool		raise_errors;
 
 	refresh.may_commit = fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
@@ -156,11 +160,16 @@ cdp_refresh(PG_FUNCTION_ARGS)
 
 	SPI_connect_ext(refresh.may_commit ? SPI_OPT_NONATOMIC : 0);
 	start_refresh(&refresh, fcinfo);
-	end_step(&refresh);
+	evaluation_check_isolation(refresh.may_commit);
+	refresh_end_step(refresh.may_commit);
 	for (int i = 0; i < refresh.source_count; i++)
 		run_step(&refresh, "SELECT cdp.refresh_source($1, $2, $3, $4, $5, $6)", refresh.sources[i]);
 	run_step(&refresh, "SELECT cdp.refresh_step($1, $2, $3, 'identities')", NULL);
 	run_step(&refresh, "SELECT cdp.refresh_step($1, $2, $3, 'profiles')", NULL);
+	evaluation.refresh_id = refresh.refresh_id;
+	evaluation.may_commit = refresh.may_commit;
+	evaluation.context = refresh.context;
+	evaluation_run(&evaluation, (Datum) 0, false);
 	if (raise_errors)
 		run_step(&refresh, "SELECT cdp.finish_refresh($1, $2, $3)", NULL);
 	SPI_finish();

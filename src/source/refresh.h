@@ -1,0 +1,11 @@
+/*
+ * refresh.h
+ *		The transactions of a refresh, of which each step has its own.
+ */
+#ifndef CDP_SOURCE_REFRESH_H
+#define CDP_SOURCE_REFRESH_H
+
+extern void refresh_begin_step(bool may_commit);
+extern void refresh_end_step(bool may_commit);
+
+#endif							/* CDP_SOURCE_REFRESH_H */
