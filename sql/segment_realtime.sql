@@ -58,7 +58,7 @@ $names$;
 COMMENT ON FUNCTION cdp.captured_names(text, text[]) IS
 'Internal, called by capture: the names of the events that these rows are stored as.';
 
-CREATE FUNCTION cdp.evaluate_captured(source text, people bigint[], moved bigint[], event_names text[]) RETURNS void
+CREATE FUNCTION cdp.evaluate_captured(source text, people bigint[], moved bigint[], event_names text[], is_merge boolean) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $evaluate$
@@ -68,9 +68,9 @@ DECLARE
     others CONSTANT bigint[] := ARRAY(SELECT p FROM pg_catalog.unnest(people) AS p WHERE p <> ALL (moved));
 BEGIN
     -- Of who is somebody else now, everything may have changed.
-    PERFORM cdp.evaluate_profiles(moved, NULL, CASE WHEN pg_catalog.cardinality(moved) > 1 THEN 'identity' ELSE news END);
+    PERFORM cdp.evaluate_profiles(moved, NULL, CASE WHEN is_merge THEN 'identity' ELSE news END);
     PERFORM cdp.evaluate_profiles(others, cdp.expressions_of_events(event_names, NOT is_event), news);
 END
 $evaluate$;
-COMMENT ON FUNCTION cdp.evaluate_captured(text, bigint[], bigint[], text[]) IS
+COMMENT ON FUNCTION cdp.evaluate_captured(text, bigint[], bigint[], text[], boolean) IS
 'Internal, called by capture: evaluates what captured rows concern for their people, whose rows in cdp.profiles are up to date.';

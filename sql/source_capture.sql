@@ -212,7 +212,8 @@ BEGIN
     IF pg_catalog.cardinality(people) > 0 THEN
         PERFORM cdp.materialize_profiles(people);
         IF has_realtime THEN
-            PERFORM cdp.evaluate_captured(source, people, moved, event_names || cdp.captured_names(source, keys));
+            PERFORM cdp.evaluate_captured(source, people, moved, event_names || cdp.captured_names(source, keys),
+                EXISTS (SELECT FROM cdp_data.identity_change AS c WHERE c.change_id > COALESCE(last_change, 0)));
         END IF;
     END IF;
 END
