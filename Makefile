@@ -145,13 +145,14 @@ $(VERSIONED_SCRIPT): $(SCRIPT_PARTS) cdp.control Makefile
 	for part in $(SCRIPT_PARTS); do printf '\n-- from %s\n\n' $$part; cat $$part; done; } > $@.tmp
 	@mv $@.tmp $@
 
-.PHONY: help demo demo-psql demo-stop test test-ubsan bench lint format sql-reference
+.PHONY: help demo demo-psql demo-stop test test-ubsan bench lint format sql-reference dist deb
 help:
 	@sed -n 's/^#   \(make\)/  \1/p' Makefile
 	@printf '%s\n' '  make demo-psql the demo, then psql on its server; make demo-stop ends that' \
 		'  make bench      run the measurements of docs/benchmarks.md' \
 		'  make lint       check sources and scripts; make format formats the C sources' \
 		'  make sql-reference write docs/sql-reference.md from the comments of the catalogs' \
+		'  make dist       the bundle for PGXN; make deb: Debian packages; both in build/' \
 		'  make test-ubsan test a library that stops at undefined behaviour' \
 		'  make installcheck  test the installed extension on a running server, by PGXS'
 
@@ -193,3 +194,9 @@ sql-reference:
 format:
 	@test/lib/packages lint
 	python3 test/lib/format.py $(C_SOURCES) $(C_HEADERS) $(PHONE_SOURCES) $(wildcard src/score/gbt*.cc) $(wildcard test/fuzz/*.c test/fuzz/*.cc test/fuzz/*.h)
+
+dist:
+	@test/lib/dist
+
+deb:
+	@test/lib/deb
