@@ -62,6 +62,12 @@ COMMENT ON FUNCTION cdp.drop_segment(text, boolean) IS
 
 -- ---------- a column for each segment ----------
 
+CREATE FUNCTION cdp.is_segment_member(segment_id integer, profile_id bigint, key uuid) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'cdp_is_segment_member';
+COMMENT ON FUNCTION cdp.is_segment_member(integer, bigint, uuid) IS
+'Internal: whether a person is in a segment, for the columns of cdp.profile_segments; looked up by index at first, and in a bitmap of the whole segment when a query goes on asking.  key is that of cdp_data.segment_key, which only those know who may read the storage.';
+
 CREATE FUNCTION cdp.shape_profile_segments() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -76,7 +82,8 @@ BEGIN
         SELECT 'profile_id' AS name, 'bigint' AS type, 'p.profile_id' AS expression, 'key of the person' AS comment, 0 AS place
         UNION ALL
         SELECT e.name, 'boolean', pg_catalog.format(
-                   'EXISTS (SELECT FROM cdp_data.segment_member AS m WHERE m.segment_id OPERATOR(pg_catalog.=) %s AND m.profile_id OPERATOR(pg_catalog.=) p.profile_id)', e.expression_id),
+                   -- Read with the rights of the view's owner, once in a query.
+                   'cdp.is_segment_member(%s, p.profile_id, (SELECT k.key FROM cdp_data.segment_key AS k))', e.expression_id),
                pg_catalog.concat('member of this segment', ': ' || e.description), e.expression_id
         FROM cdp_data.expression AS e WHERE e.kind = 'segment'
     ) AS w;

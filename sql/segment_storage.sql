@@ -17,6 +17,17 @@ BEGIN
     COMMENT ON COLUMN cdp_data.segment_member.profile_id IS 'person';
     COMMENT ON COLUMN cdp_data.segment_member.entered_at IS 'since when';
 
+    -- The view cdp.profile_segments shows it to the function that looks members up, in its readers' name.
+    CREATE TABLE cdp_data.segment_key (
+        key uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+        only_row boolean NOT NULL DEFAULT true CHECK (only_row),
+        CONSTRAINT segment_key_pkey PRIMARY KEY (only_row)
+    );
+    INSERT INTO cdp_data.segment_key DEFAULT VALUES;
+    COMMENT ON TABLE cdp_data.segment_key IS 'by what cdp.is_segment_member knows a caller who may read the storage, one row';
+    COMMENT ON COLUMN cdp_data.segment_key.key IS 'a random number that those know who may read this table';
+    COMMENT ON COLUMN cdp_data.segment_key.only_row IS 'keeps the table at one row';
+
     -- Rows are inserted by evaluations and never changed.
     CREATE TABLE cdp_data.segment_change (
         change_id bigint GENERATED ALWAYS AS IDENTITY,

@@ -387,7 +387,7 @@ AS $grant$
 DECLARE
     view_name text;
     settings CONSTANT text := 'cdp_data.storage, cdp_data.namespace, cdp_data.option, cdp_data.blocked_identifier, cdp_data.label, '
-        'cdp_data.source, cdp_data.source_column, cdp_data.property, cdp_data.trait, cdp_data.expression, cdp_data.expression_fact';
+        'cdp_data.source, cdp_data.source_column, cdp_data.property, cdp_data.trait, cdp_data.expression, cdp_data.expression_fact, cdp_data.segment_key';
 BEGIN
     IF role IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be null';

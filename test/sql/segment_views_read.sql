@@ -213,6 +213,60 @@ SELECT cdp.create_segment('s' || i, 'false') FROM generate_series(1, 9) AS i;
 INSERT INTO cdp_data.segment_member SELECT e.expression_id, i, now() FROM cdp_data.expression AS e CROSS JOIN generate_series(1, 3) AS i WHERE e.name ~ '^s[0-9]';
 SELECT count(*), sum(only_these), max(cardinality(segments)) FROM cdp.audience_overlap('{a,b,c,s1,s2,s3,s4,s5,s6,s7,s8,s9}');
 
+-- ---------- looking members up ----------
+-- One or a few by index, more in a bitmap that is read when the query goes on asking, also of segments that are larger
+-- than it has asked so far; ids of any size.
+INSERT INTO cdp_data.segment_member
+SELECT e.expression_id, x.id, now() FROM cdp_data.expression AS e
+CROSS JOIN (SELECT i * 2 FROM generate_series(2000, 60000) AS i UNION ALL SELECT i * 10000000019 FROM generate_series(1, 1000) AS i
+            UNION ALL VALUES (0), (-5), (9223372036854775807)) AS x(id)
+WHERE e.name = 'a';
+CREATE FUNCTION pg_temp.is_member(name text, id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT cdp.is_segment_member(e.expression_id, id, k.key) FROM cdp_data.expression AS e, cdp_data.segment_key AS k WHERE e.kind = 'segment' AND e.name = $1 $$;
+SELECT n.name, n.id, pg_temp.is_member(n.name, n.id) FROM (VALUES ('a', 2), ('a', 3), ('a', -5), ('a', -4), ('a', 20000000038), ('a', 9223372036854775807), ('never', 1)) AS n(name, id);
+SELECT e.name, count(*) AS asked, count(*) FILTER (WHERE cdp.is_segment_member(e.expression_id, i.id, k.key)) AS found,
+       count(*) FILTER (WHERE cdp.is_segment_member(e.expression_id, i.id, k.key) <> EXISTS (
+           SELECT FROM cdp_data.segment_member AS m WHERE m.segment_id = e.expression_id AND m.profile_id = i.id)) AS differing
+FROM cdp_data.segment_key AS k CROSS JOIN cdp_data.expression AS e
+CROSS JOIN (SELECT i FROM generate_series(-10, 30000) AS i UNION ALL SELECT i * 10000000019 FROM generate_series(1, 1010) AS i UNION ALL VALUES (9223372036854775807)) AS i(id)
+WHERE e.kind = 'segment' AND e.name IN ('a', 'b', 's1') GROUP BY e.name ORDER BY e.name;
+-- two segments in turn through one call
+SELECT count(*) FROM cdp_data.segment_key AS k CROSS JOIN LATERAL generate_series(1, 2000) AS i
+CROSS JOIN LATERAL (SELECT e.expression_id FROM cdp_data.expression AS e WHERE e.name IN ('a', 'b') AND e.kind = 'segment') AS e
+WHERE cdp.is_segment_member(e.expression_id, i, k.key) <> EXISTS (SELECT FROM cdp_data.segment_member AS m WHERE m.segment_id = e.expression_id AND m.profile_id = i);
+-- what is read is not kept when the data change under one call
+DO $$
+DECLARE
+    a integer := (SELECT e.expression_id FROM cdp_data.expression AS e WHERE e.name = 'a');
+    k uuid := (SELECT s.key FROM cdp_data.segment_key AS s);
+    wrong integer := 0;
+BEGIN
+    FOR i IN 1 .. 3000 LOOP
+        IF cdp.is_segment_member(a, 3000001, k) <> (i % 500 = 0) THEN
+            wrong := wrong + 1;
+        END IF;
+        IF i % 500 = 499 THEN
+            INSERT INTO cdp_data.segment_member VALUES (a, 3000001, now());
+        ELSIF i % 500 = 0 THEN
+            DELETE FROM cdp_data.segment_member WHERE segment_id = a AND profile_id = 3000001;
+        END IF;
+    END LOOP;
+    RAISE WARNING '% wrong', wrong;
+END $$;
+-- the rights are those of the view's owner: whoever may read the view, or a view of that, and nobody else
+CREATE ROLE regress_cdp_reporter;
+CREATE VIEW report AS SELECT profile_id, a FROM cdp.profile_segments;
+GRANT SELECT ON report TO regress_cdp_reporter;
+SET ROLE regress_cdp_reporter;
+SELECT count(*) > 0 AS readable FROM report WHERE NOT a;
+SELECT count(*) FROM cdp.profile_segments;
+SELECT cdp.is_segment_member(1, 1, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11');
+SELECT cdp.is_segment_member(1, 1, NULL);
+SELECT count(*) FROM cdp_data.segment_key;
+RESET ROLE;
+DROP VIEW report;
+DROP ROLE regress_cdp_reporter;
+
 -- ---------- health ----------
 UPDATE cdp_data.expression_state SET status = 'ok';
 SELECT "check", severity, detail, hint FROM cdp.health WHERE "check" ~ 'segment|window|put off';

@@ -1,0 +1,291 @@
+/*
+ * member.c
+ *		Whether a person is in a segment: what the columns of cdp.profile_segments
+ *		are computed by.
+ *
+ * Whoever asks for few people is answered from the index.  Whoever goes on
+ * asking is likely to ask for everybody, and then the whole segment is read into
+ * a bitmap, which lasts for the query: so reading the view for one person takes
+ * a few look-ups and reading it for all takes one pass over each segment, whatever
+ * the planner thought of it.
+ *
+ * The table is read without the executor, and so without its checks of rights.
+ * In their place the view hands over the key in cdp_data.segment_key, which only
+ * those can know who may read the storage: the owner of the view, for whoever
+ * may read the view.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/namespace.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/uuid.h"
+
+#include <roaring/roaring.h>
+
+#include "cdp.h"
+
+/* Look-ups by index before the segment is read for the first time. */
+#define FIRST_LOAD		256
+/* Members that may be read for each look-up so far; a larger segment is tried again later. */
+#define LOAD_FACTOR		32
+
+/* The members whose ids have the same upper half. */
+typedef struct Half
+{
+	uint32		upper;
+	roaring_bitmap_t *lower;
+} Half;
+
+typedef struct Membership
+{
+	int32		segment_id;
+	pg_uuid_t	key;			/* that was found right */
+	Oid			heap;
+	Oid			index;
+
+	/* What was read belongs to this snapshot. */
+	TransactionId xmin;
+	TransactionId xmax;
+	CommandId	command;
+	uint64		completed;
+
+	uint64		lookups;
+	uint64		next_load;
+	bool		is_loaded;
+	int			half_count;
+	int			half_size;
+	Half	   *halves;
+	MemoryContext context;
+} Membership;
+
+PG_FUNCTION_INFO_V1(cdp_is_segment_member);
+
+/* The bitmaps are not in memory of the server's. */
+static void
+forget_members(void *argument)
+{
+	Membership *membership = argument;
+
+	for (int i = 0; i < membership->half_count; i++)
+		roaring_bitmap_free(membership->halves[i].lower);
+	membership->half_count = 0;
+	membership->is_loaded = false;
+}
+
+static Oid
+storage_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid("cdp_data", true);
+	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the storage of cdp has no relation \"%s\"", name),
+				 errhint("Its owner calls SELECT cdp.setup();")));
+	return relation;
+}
+
+/* Whether this is the key of the storage. */
+static bool
+is_key(const pg_uuid_t *key, Snapshot snapshot)
+{
+	Relation	relation = table_open(storage_relation("segment_key"), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
+	bool		right = false;
+
+	while (!right && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		null;
+		Datum		value = slot_getattr(slot, 1, &null);
+
+		right = !null && memcmp(DatumGetUUIDP(value), key, sizeof(pg_uuid_t)) == 0;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(relation, NoLock);
+	return right;
+}
+
+/* A look-up of the members of a segment (one key) or of one of them (two keys). */
+typedef struct MemberScan
+{
+	Relation	heap;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+} MemberScan;
+
+static void
+begin_scan(MemberScan *scan, const Membership *membership, Snapshot snapshot, int key_count, int64 profile_id)
+{
+	ScanKeyData keys[2];
+
+	scan->heap = table_open(membership->heap, AccessShareLock);
+	scan->index = index_open(membership->index, AccessShareLock);
+	if (scan->index->rd_index->indrelid != membership->heap || IndexRelationGetNumberOfKeyAttributes(scan->index) != 2)
+		elog(ERROR, "index \"%s\" is not that of the members", RelationGetRelationName(scan->index));
+	scan->slot = table_slot_create(scan->heap, NULL);
+	scan->scan = cdp_index_beginscan(scan->heap, scan->index, snapshot, key_count);
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(membership->segment_id));
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(profile_id));
+	index_rescan(scan->scan, keys, key_count, NULL, 0);
+}
+
+static void
+end_scan(MemberScan *scan)
+{
+	index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, NoLock);
+	table_close(scan->heap, NoLock);
+}
+
+static bool
+find_member(const Membership *membership, Snapshot snapshot, int64 profile_id)
+{
+	MemberScan	scan;
+	bool		found;
+
+	begin_scan(&scan, membership, snapshot, 2, profile_id);
+	found = index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot);
+	end_scan(&scan);
+	return found;
+}
+
+static roaring_bitmap_t *
+half_of(Membership *membership, uint32 upper, bool add)
+{
+	Half	   *half;
+
+	for (int i = membership->half_count - 1; i >= 0; i--)
+		if (membership->halves[i].upper == upper)
+			return membership->halves[i].lower;
+	if (!add)
+		return NULL;
+	if (membership->half_count == membership->half_size)
+	{
+		int			size = Max(4, membership->half_size * 2);
+		Half	   *halves = MemoryContextAlloc(membership->context, mul_size(sizeof(Half), size));
+
+		if (membership->half_count > 0)
+			memcpy(halves, membership->halves, sizeof(Half) * membership->half_count);
+		membership->halves = halves;
+		membership->half_size = size;
+	}
+	half = &membership->halves[membership->half_count];
+	half->upper = upper;
+	half->lower = roaring_bitmap_create();
+	if (half->lower == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	membership->half_count++;
+	return half->lower;
+}
+
+/* Reads the segment, unless it turns out to be too large for what was asked so far. */
+static void
+load_members(Membership *membership, Snapshot snapshot)
+{
+	MemberScan	scan;
+	uint64		most = membership->lookups * LOAD_FACTOR;
+	uint64		count = 0;
+
+	begin_scan(&scan, membership, snapshot, 1, 0);
+	while (count <= most && index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot))
+	{
+		bool		null;
+		uint64		profile_id = (uint64) DatumGetInt64(slot_getattr(scan.slot, 2, &null));
+
+		roaring_bitmap_add(half_of(membership, (uint32) (profile_id >> 32), true), (uint32) profile_id);
+		if (++count % 8192 == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	end_scan(&scan);
+	if (count <= most)
+		membership->is_loaded = true;
+	else
+	{
+		forget_members(membership);
+		membership->next_load = membership->lookups * 4;
+	}
+}
+
+/* The state of this call in this query, for the snapshot of now. */
+static Membership *
+get_membership(FmgrInfo *call, int32 segment_id, const pg_uuid_t *key, Snapshot snapshot)
+{
+	Membership *membership = call->fn_extra;
+
+	if (membership == NULL)
+	{
+		MemoryContextCallback *callback = MemoryContextAlloc(call->fn_mcxt, sizeof(MemoryContextCallback));
+
+		membership = MemoryContextAllocZero(call->fn_mcxt, sizeof(Membership));
+		membership->context = call->fn_mcxt;
+		callback->func = forget_members;
+		callback->arg = membership;
+		MemoryContextRegisterResetCallback(call->fn_mcxt, callback);
+		call->fn_extra = membership;
+	}
+	else if (membership->segment_id == segment_id && membership->xmin == snapshot->xmin && membership->xmax == snapshot->xmax &&
+			 membership->command == snapshot->curcid && membership->completed == snapshot->snapXactCompletionCount &&
+			 memcmp(&membership->key, key, sizeof(pg_uuid_t)) == 0)
+		return membership;
+
+	forget_members(membership);
+	if (!is_key(key, snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to look members of segments up"),
+				 errhint("The view cdp.profile_segments shows who is in which segment.")));
+	membership->heap = storage_relation("segment_member");
+	membership->index = storage_relation("segment_member_pkey");
+	membership->segment_id = segment_id;
+	membership->key = *key;
+	membership->xmin = snapshot->xmin;
+	membership->xmax = snapshot->xmax;
+	membership->command = snapshot->curcid;
+	membership->completed = snapshot->snapXactCompletionCount;
+	membership->lookups = 0;
+	membership->next_load = FIRST_LOAD;
+	return membership;
+}
+
+/*
+ * cdp.is_segment_member(segment_id integer, profile_id bigint, key uuid)
+ *		returns boolean
+ *
+ * Whether the person is in the segment; NULL when an argument is NULL.
+ *
+ * Errors: the key is not that in cdp_data.segment_key; no storage.
+ */
+Datum
+cdp_is_segment_member(PG_FUNCTION_ARGS)
+{
+	int32		segment_id = PG_GETARG_INT32(0);
+	int64		profile_id = PG_GETARG_INT64(1);
+	Snapshot	snapshot = GetActiveSnapshot();
+	Membership *membership = get_membership(fcinfo->flinfo, segment_id, PG_GETARG_UUID_P(2), snapshot);
+
+	if (!membership->is_loaded && membership->lookups >= membership->next_load)
+		load_members(membership, snapshot);
+	if (membership->is_loaded)
+	{
+		const roaring_bitmap_t *lower = half_of(membership, (uint32) ((uint64) profile_id >> 32), false);
+
+		PG_RETURN_BOOL(lower != NULL && roaring_bitmap_contains(lower, (uint32) profile_id));
+	}
+	membership->lookups++;
+	PG_RETURN_BOOL(find_member(membership, snapshot, profile_id));
+}
