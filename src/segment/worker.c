@@ -304,7 +304,7 @@ cdp_worker_launcher_main(Datum argument)
 					TerminateBackgroundWorker(launched->handle);
 				else
 				{
-					workers = foreach_delete_current (workers, cell);
+					workers = foreach_delete_current(workers, cell);
 					pfree(launched);
 				}
 				continue;
