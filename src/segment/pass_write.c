@@ -146,9 +146,9 @@ find_changed_values(Pass *pass, PassRelation *changed)
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT g.* FROM given AS g JOIN cdp_data.profile_row AS p ON p.profile_id OPERATOR(pg_catalog.=) g.profile_id WHERE ROW(");
 	append_columns(&sql, pass, "p.", true, true, true);
-	appendStringInfoString(&sql, ") OPERATOR(pg_catalog.*<>) ROW(");
+	appendStringInfoString(&sql, ")::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(");
 	append_columns(&sql, pass, "g.", false, true, true);
-	appendStringInfoString(&sql, ")");
+	appendStringInfoString(&sql, ")::pg_catalog.record");
 	collect(sql.data, changed);
 	SPI_finish();
 	pass_relation_end(&pass->values);
@@ -432,9 +432,9 @@ write_values(Writing *writing, const PassRelation *changed, bool realtime, bool 
 	appendStringInfoString(&sql, "WITH differing AS MATERIALIZED ("
 								 " SELECT c.* FROM changed AS c JOIN cdp_data.profile_row AS p ON p.profile_id OPERATOR(pg_catalog.=) c.profile_id WHERE ROW(");
 	append_columns(&sql, pass, "p.", true, realtime, batch);
-	appendStringInfoString(&sql, ") OPERATOR(pg_catalog.*<>) ROW(");
+	appendStringInfoString(&sql, ")::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(");
 	append_columns(&sql, pass, "c.", false, realtime, batch);
-	appendStringInfo(&sql, ")%s), free AS MATERIALIZED ("
+	appendStringInfo(&sql, ")::pg_catalog.record%s), free AS MATERIALIZED ("
 						   " SELECT p.profile_id FROM cdp_data.profile_row AS p WHERE p.profile_id IN (SELECT d.profile_id FROM differing AS d)"
 						   " FOR NO KEY UPDATE OF p SKIP LOCKED),"
 						   " written AS (UPDATE cdp_data.profile_row AS t SET (%s) = ROW(",
