@@ -654,7 +654,7 @@ note_failure(Evaluation *evaluation, LiveExpression *expression, const ErrorData
 	arguments[2] = CStringGetTextDatum(error->message == NULL ? "" : error->message);
 	arguments[3] = error->hint == NULL ? (Datum) 0 : CStringGetTextDatum(error->hint);
 	nulls[3] = error->hint == NULL ? 'n' : ' ';
-	cdp_statement(&plan, "SELECT cdp.note_failed_expression($1, $2, $3, $4)", 4, types);
+	cdp_statement(&plan, "SELECT cdp.note_realtime_failure($1, $2, $3, $4)", 4, types);
 	if (SPI_execute_plan(plan, arguments, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not note a failed expression");
 	expression->is_failed = true;
