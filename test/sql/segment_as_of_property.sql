@@ -2,12 +2,12 @@
 -- predicates, histories, late arrivals and merges.  Also: as of now they are what they are.  A failure prints the
 -- predicate and the time.
 --
--- Environment: CDP_PROPERTY_AS_OF, how many predicates (default 40), CDP_PROPERTY_SEED, the seed (default 1).
+-- Environment: CDP_PROPERTY_AS_OF, how many predicates (default 30), CDP_PROPERTY_SEED, the seed (default 1).
 \set ECHO none
 SET client_min_messages = error;
 SET timezone = 'UTC';
 SET jit = off;
-\set predicates 40
+\set predicates 30
 \getenv predicates CDP_PROPERTY_AS_OF
 \set seed 1
 \getenv seed CDP_PROPERTY_SEED
@@ -114,6 +114,10 @@ BEGIN
     END CASE;
 END $$;
 
+-- The same, written otherwise.
+CREATE FUNCTION dress() RETURNS text LANGUAGE sql VOLATILE AS $$
+    SELECT choose('%s', '(%s)', '((%s))', '/* OR ( */ %s', E'%s -- AND NOT (\n', E'\n  ( %s\n)', '(%s) IS TRUE', '(%s) AND true') $$;
+
 CREATE PROCEDURE declare(count integer) LANGUAGE plpgsql AS $$
 DECLARE
     a record;
@@ -124,6 +128,8 @@ BEGIN
     FOR number IN 1 .. count LOOP
         a := atom();
         b := atom();
+        a.predicate := format(dress(), format('(%s)', a.predicate));
+        b.predicate := format(dress(), format('(%s)', b.predicate));
         other := NULL;
         SELECT * INTO known FROM predicate AS p ORDER BY random() LIMIT 1;
         CASE choose('one', 'and', 'or', 'not', 'nested')
@@ -170,6 +176,11 @@ END $$;
 SELECT number, predicate FROM predicate
 WHERE members(cdp.segment_sql('s' || number)) IS DISTINCT FROM (SELECT array_agg(id ORDER BY id) FROM cdp.segment_at('s' || number, now()) AS id);
 
+CALL cdp.refresh();
+SELECT number, predicate FROM predicate
+WHERE (SELECT array_agg(profile_id ORDER BY profile_id) FROM cdp.segment_members WHERE segment = 's' || number)
+      IS DISTINCT FROM (SELECT array_agg(id ORDER BY id) FROM cdp.segment_at('s' || number, now()) AS id);
+
 \echo training sets: each row as of its own time
 CREATE TABLE population AS
     SELECT cdp.resolve('email', one) AS profile_id, some_time() AS as_of, number AS label
@@ -192,6 +203,29 @@ WHERE o.number % 3 = 0 AND (SELECT x.result FROM cdp.explain_segment('s' || o.nu
 UNION ALL
 SELECT o.number, o.predicate, o.at, p.profile_id FROM outcome AS o CROSS JOIN LATERAL (SELECT p.profile_id FROM cdp.profiles AS p WHERE p.profile_id <> ALL (COALESCE(o.found, '{}')) LIMIT 2) AS p
 WHERE o.number % 3 = 0 AND (SELECT x.result FROM cdp.explain_segment('s' || o.number, p.profile_id, o.at) AS x WHERE x.place = 1) IS NOT FALSE;
+
+\echo what the parts come to is what the whole comes to
+CREATE TABLE explained AS
+    SELECT o.number, p.profile_id, o.at, x.* FROM outcome AS o
+    CROSS JOIN LATERAL (SELECT p.profile_id FROM cdp.profiles AS p WHERE (p.profile_id + o.number) % 9 = 0) AS p
+    CROSS JOIN LATERAL cdp.explain_segment('s' || o.number, p.profile_id, o.at) AS x
+    WHERE o.number % 2 = 0;
+SELECT e.number, e.profile_id, e.at, e.place, e.kind, e.part, e.result, c.*
+FROM explained AS e
+CROSS JOIN LATERAL (
+    SELECT count(*) AS parts, bool_and(c.result) AS all_known, bool_or(c.result) AS any_known, count(*) > count(c.result) AS has_unknown, bool_or(c.is_decisive) AS decides
+    FROM explained AS c
+    WHERE (c.number, c.profile_id, c.at) = (e.number, e.profile_id, e.at) AND c.depth = e.depth + 1 AND c.place > e.place
+      AND NOT EXISTS (SELECT FROM explained AS n WHERE (n.number, n.profile_id, n.at) = (e.number, e.profile_id, e.at)
+                      AND n.depth <= e.depth AND n.place > e.place AND n.place < c.place)) AS c
+WHERE e.kind IN ('and', 'or', 'not')
+  AND (e.result IS DISTINCT FROM CASE e.kind
+           WHEN 'and' THEN CASE WHEN NOT c.all_known THEN false WHEN c.has_unknown THEN NULL ELSE true END
+           WHEN 'or' THEN CASE WHEN c.any_known THEN true WHEN c.has_unknown THEN NULL ELSE false END
+           ELSE NOT c.all_known END
+       OR e.is_decisive AND NOT c.decides OR c.parts < CASE e.kind WHEN 'not' THEN 1 ELSE 2 END)
+LIMIT 5;
+SELECT count(*) > 100 AS were_compared FROM explained WHERE kind IN ('and', 'or', 'not');
 
 RESET search_path;
 DROP SCHEMA past CASCADE;

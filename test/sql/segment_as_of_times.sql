@@ -85,6 +85,15 @@ INSERT INTO shop.customer SELECT * FROM kept;
 CALL cdp.refresh();
 SELECT members('italian', now()) AS back;
 
+-- a record that goes over to another person takes its versions along: whose it is, is known today
+UPDATE shop.customer SET mail = 'eve@example.com', country = 'PT', changed_at = '2026-06-01' WHERE id = 2;
+CALL cdp.refresh();
+SELECT cdp.create_segment('french', $$ profile.country = 'FR' $$);
+SELECT cdp.create_segment('portuguese', $$ profile.country = 'PT' $$);
+SELECT at::date, members('french', at) AS french, members('portuguese', at) AS portuguese,
+       (SELECT result FROM cdp.explain_segment('french', (SELECT profile_id FROM person WHERE name = 'bob'), at) WHERE place = 1) AS bob_is_french
+FROM unnest('{2026-05-31, 2026-06-01}'::timestamptz[]) AS at;
+
 -- ---------- what is built on others ----------
 SELECT cdp.create_computed_trait('spending', $$ COALESCE(sum(event.amount), 0) $$);
 SELECT cdp.create_segment('nested', $$ profile.spending >= 100 AND NOT segment.german $$);
@@ -137,6 +146,16 @@ END $$;
 SELECT name, evaluated(name) AS evaluated FROM unnest(ARRAY['spent', 'silent', 'counted', 'recorded', 'german', 'basic', 'nobody_knows', 'swiss', 'italian', 'nested', 'gold', 'aged']) AS name
 WHERE evaluated(name) IS DISTINCT FROM members(name, now());
 SELECT count(*) FROM unnest(ARRAY['spent', 'silent', 'basic', 'nobody_knows', 'swiss', 'italian', 'nested', 'gold']) AS name WHERE evaluated(name) IS NOT NULL;
+
+-- and as it is stored
+CALL cdp.refresh();
+SELECT count(*) > 5 AS some_are_members FROM cdp.segment_members;
+SELECT s.segment, c.*
+FROM unnest(ARRAY['spent', 'silent', 'counted', 'recorded', 'german', 'basic', 'nobody_knows', 'swiss', 'italian', 'nested', 'gold', 'aged', 'clock_date']) AS s(segment)
+CROSS JOIN LATERAL (
+    SELECT m.profile_id AS is_member, a.id AS evaluated
+    FROM (SELECT m.profile_id FROM cdp.segment_members AS m WHERE m.segment = s.segment) AS m FULL JOIN cdp.segment_at(s.segment, now()) AS a(id) ON a.id = m.profile_id
+    WHERE m.profile_id IS NULL OR a.id IS NULL) AS c;
 
 -- ---------- rights ----------
 CREATE ROLE as_of_reader;
