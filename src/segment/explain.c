@@ -56,7 +56,7 @@ typedef struct Line
 	const char *kind;
 	char	   *text;
 	PartKind	part;
-	Evaluated	   *result;			/* NULL: none */
+	Evaluated  *result;			/* NULL: none */
 	List	   *inputs;			/* of PartInput */
 	List	   *items;			/* the values of these */
 	List	   *children;		/* of Line: operands */
@@ -82,7 +82,7 @@ static Evaluated *
 add_item(Explanation *explanation, bool is_boolean, const char *text)
 {
 	char	   *definition = psprintf(is_boolean ? "CAST((%s) AS pg_catalog.bool)" : "pg_catalog.to_jsonb(%s)", text);
-	Evaluated	   *item;
+	Evaluated  *item;
 	ListCell   *cell;
 
 	foreach (cell, explanation->items)
@@ -116,7 +116,7 @@ receive_values(void *argument, TupleTableSlot *slot)
 	receiving->found = true;
 	foreach (cell, receiving->items)
 	{
-		Evaluated	   *item = lfirst(cell);
+		Evaluated  *item = lfirst(cell);
 		Datum		value = slot_getattr(slot, foreach_current_index(cell) + 2, &item->is_null);
 
 		if (item->is_null)
@@ -194,7 +194,7 @@ evaluate(Explanation *explanation, List *items)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner resources = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	ErrorData *volatile error = NULL;
 	List	   *halves[2] = {NIL, NIL};
 	ListCell   *cell;
 
@@ -222,7 +222,7 @@ evaluate(Explanation *explanation, List *items)
 		return;
 	if (list_length(items) == 1)
 	{
-		Evaluated	   *item = linitial(items);
+		Evaluated  *item = linitial(items);
 
 		item->is_null = true;
 		/* where something is not known of an earlier time, the hint says what to do */
@@ -400,7 +400,8 @@ outcome(const Line *line)
 {
 	if (line->result == NULL || line->result->error != NULL)
 		return -2;
-	return line->result->is_null ? -1 : DatumGetBool(line->result->value) ? 1 : 0;
+	return line->result->is_null ? -1 : DatumGetBool(line->result->value) ? 1
+																		  : 0;
 }
 
 /*
@@ -447,7 +448,7 @@ unknown_inputs(const Line *line)
 	ListCell   *item;
 
 	initStringInfo(&names);
-	forboth(input, line->inputs, item, line->items)
+	forboth (input, line->inputs, item, line->items)
 		if (((Evaluated *) lfirst(item))->is_null)
 			appendStringInfo(&names, "%s%s", names.len == 0 ? "" : ", ", ((PartInput *) lfirst(input))->text);
 	return names.data;
@@ -543,7 +544,8 @@ find_person(int64 profile_id, const Expression *segment, Datum at, bool is_as_of
 							  " FROM (SELECT cdp.canonical_id($1) AS person) AS c"
 							  " LEFT JOIN cdp.profiles AS p ON p.profile_id OPERATOR(pg_catalog.=) c.person"
 							  " LEFT JOIN cdp_data.segment_member AS m ON m.segment_id OPERATOR(pg_catalog.=) $2 AND m.profile_id OPERATOR(pg_catalog.=) c.person",
-							  3, types, values, nulls, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+							  3, types, values, nulls, true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
 		elog(ERROR, "could not look up profile " INT64_FORMAT, profile_id);
 	person.id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 	if (is_null)
@@ -576,7 +578,7 @@ find_person(int64 profile_id, const Expression *segment, Datum at, bool is_as_of
 static void
 receive_membership(void *argument, TupleTableSlot *slot)
 {
-	Evaluated	   *item = argument;
+	Evaluated  *item = argument;
 
 	item->value = slot_getattr(slot, 1, &item->is_null);
 }
@@ -587,7 +589,7 @@ explain_query(Explanation *explanation)
 	const Expression *segment = explanation->segment;
 	Oid			type = INT8OID;
 	Datum		person = Int64GetDatum(explanation->person);
-	Evaluated	   *item = palloc0(sizeof(Evaluated));
+	Evaluated  *item = palloc0(sizeof(Evaluated));
 	SourceOwner owner;
 	CdpQuery   *query;
 
@@ -617,7 +619,7 @@ inputs_json(const Line *line, bool *is_null)
 	if (*is_null)
 		return (Datum) 0;
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	forboth(input, line->inputs, item, line->items)
+	forboth (input, line->inputs, item, line->items)
 	{
 		const Evaluated *one = lfirst(item);
 
@@ -717,8 +719,8 @@ cdp_explain_segment(PG_FUNCTION_ARGS)
 	Explanation explanation = {.context = CurrentMemoryContext};
 	Person		person;
 	Line	   *top;
-	Evaluated	   *whole;
-	Evaluated	   *known = NULL;
+	Evaluated  *whole;
+	Evaluated  *known = NULL;
 	SourceOwner owner;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))

@@ -33,7 +33,7 @@ typedef struct Preview
 static void
 take_member(void *argument, TupleTableSlot *slot)
 {
-	Preview    *preview = argument;
+	Preview	   *preview = argument;
 	bool		is_null;
 	int64		id = DatumGetInt64(slot_getattr(slot, 1, &is_null));
 
@@ -55,7 +55,8 @@ compare_ids(const void *a, const void *b)
 	int64		left = *(const int64 *) a;
 	int64		right = *(const int64 *) b;
 
-	return left < right ? -1 : left > right ? 1 : 0;
+	return left < right ? -1 : left > right ? 1
+											: 0;
 }
 
 static int64
@@ -86,7 +87,8 @@ members_by_query(const char *query)
 				 errhint("Write SELECT profile_id FROM ...; ids are of type bigint.")));
 	cdp_query_free(checked);
 	return psprintf("SELECT DISTINCT q.profile_id::pg_catalog.int8 FROM (%s\n) AS q(profile_id)"
-					" JOIN cdp.profiles AS p ON p.profile_id OPERATOR(pg_catalog.=) q.profile_id", query);
+					" JOIN cdp.profiles AS p ON p.profile_id OPERATOR(pg_catalog.=) q.profile_id",
+					query);
 }
 
 /*

@@ -109,7 +109,8 @@ append_traits(StringInfo sql, const char *clock, const char *person)
 						 " FROM (SELECT DISTINCT ON (v.source, v.record_key) v.hub, v.traits FROM cdp_data.contribution_history AS v"
 						 " WHERE v.observed_at OPERATOR(pg_catalog.<=) %s ORDER BY v.source, v.record_key, v.observed_at DESC) AS h"
 						 " JOIN cdp_data.identifier AS i ON i.id OPERATOR(pg_catalog.=) h.hub AND i.state OPERATOR(pg_catalog.=) 'u'"
-						 " GROUP BY i.profile_id) AS said ON said.profile_id OPERATOR(pg_catalog.=) p.profile_id", clock);
+						 " GROUP BY i.profile_id) AS said ON said.profile_id OPERATOR(pg_catalog.=) p.profile_id",
+						 clock);
 	else
 		appendStringInfo(sql,
 						 " LEFT JOIN LATERAL (SELECT cdp.profile_agg(h.traits) AS value"
@@ -118,7 +119,8 @@ append_traits(StringInfo sql, const char *clock, const char *person)
 						 " AND h.observed_at OPERATOR(pg_catalog.<=) %s"
 						 " AND NOT EXISTS (SELECT FROM cdp_data.contribution_history AS n WHERE n.source OPERATOR(pg_catalog.=) h.source"
 						 " AND n.record_key OPERATOR(pg_catalog.=) h.record_key AND n.observed_at OPERATOR(pg_catalog.>) h.observed_at"
-						 " AND n.observed_at OPERATOR(pg_catalog.<=) %s)) AS said ON true", person, clock, clock);
+						 " AND n.observed_at OPERATOR(pg_catalog.<=) %s)) AS said ON true",
+						 person, clock, clock);
 }
 
 static void
@@ -128,11 +130,13 @@ append_events(StringInfo sql, const char *clock, const char *person)
 		appendStringInfo(sql,
 						 " LEFT JOIN (SELECT e.profile_id, pg_catalog.count(*) AS events FROM cdp.events AS e"
 						 " WHERE e.occurred_at OPERATOR(pg_catalog.<=) %s GROUP BY e.profile_id) AS did"
-						 " ON did.profile_id OPERATOR(pg_catalog.=) p.profile_id", clock);
+						 " ON did.profile_id OPERATOR(pg_catalog.=) p.profile_id",
+						 clock);
 	else
 		appendStringInfo(sql,
 						 " LEFT JOIN LATERAL (SELECT pg_catalog.count(*) AS events FROM cdp.events AS e"
-						 " WHERE e.profile_id OPERATOR(pg_catalog.=) %s AND e.occurred_at OPERATOR(pg_catalog.<=) %s) AS did ON true", person, clock);
+						 " WHERE e.profile_id OPERATOR(pg_catalog.=) %s AND e.occurred_at OPERATOR(pg_catalog.<=) %s) AS did ON true",
+						 person, clock);
 }
 
 /* Records that are no events, from the time of their first version on. */
@@ -147,7 +151,8 @@ append_records(StringInfo sql, const char *clock, const char *person)
 
 	if (person == NULL)
 		appendStringInfo(sql, " LEFT JOIN (SELECT i.profile_id, pg_catalog.count(*) AS records %s GROUP BY i.profile_id) AS told"
-						 " ON told.profile_id OPERATOR(pg_catalog.=) p.profile_id", psprintf(records, "", clock));
+							  " ON told.profile_id OPERATOR(pg_catalog.=) p.profile_id",
+						 psprintf(records, "", clock));
 	else
 		appendStringInfo(sql, " LEFT JOIN LATERAL (SELECT pg_catalog.count(*) AS records %s) AS told ON true",
 						 psprintf(records, psprintf("i.profile_id OPERATOR(pg_catalog.=) %s AND", person), clock));

@@ -85,15 +85,6 @@ INSERT INTO shop.customer SELECT * FROM kept;
 CALL cdp.refresh();
 SELECT members('italian', now()) AS back;
 
--- a record that goes over to another person takes its versions along: whose it is, is known today
-UPDATE shop.customer SET mail = 'eve@example.com', country = 'PT', changed_at = '2026-06-01' WHERE id = 2;
-CALL cdp.refresh();
-SELECT cdp.create_segment('french', $$ profile.country = 'FR' $$);
-SELECT cdp.create_segment('portuguese', $$ profile.country = 'PT' $$);
-SELECT at::date, members('french', at) AS french, members('portuguese', at) AS portuguese,
-       (SELECT result FROM cdp.explain_segment('french', (SELECT profile_id FROM person WHERE name = 'bob'), at) WHERE place = 1) AS bob_is_french
-FROM unnest('{2026-05-31, 2026-06-01}'::timestamptz[]) AS at;
-
 -- ---------- what is built on others ----------
 SELECT cdp.create_computed_trait('spending', $$ COALESCE(sum(event.amount), 0) $$);
 SELECT cdp.create_segment('nested', $$ profile.spending >= 100 AND NOT segment.german $$);
@@ -134,6 +125,15 @@ SELECT * FROM cdp.segment_at('no_such', now());
 SELECT * FROM cdp.segment_at(NULL, now());
 SELECT * FROM cdp.segment_at('gold', NULL);
 SELECT members('silent', '-infinity') AS at_the_beginning, members('spent', 'infinity') AS at_the_end;
+
+-- a record that goes over to another person takes its versions along: whose it is, is known today
+UPDATE shop.customer SET mail = 'eve@example.com', country = 'PT', changed_at = '2026-06-01' WHERE id = 2;
+CALL cdp.refresh();
+SELECT cdp.create_segment('french', $$ profile.country = 'FR' $$);
+SELECT cdp.create_segment('portuguese', $$ profile.country = 'PT' $$);
+SELECT at::date, members('french', at) AS french, members('portuguese', at) AS portuguese,
+       (SELECT result FROM cdp.explain_segment('french', (SELECT profile_id FROM person WHERE name = 'bob'), at) WHERE place = 1) AS bob_is_french
+FROM unnest('{2026-05-31, 2026-06-01}'::timestamptz[]) AS at;
 
 -- ---------- now ----------
 -- what is not refused comes out now as it is evaluated now

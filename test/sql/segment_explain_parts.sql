@@ -138,9 +138,15 @@ SELECT cdp.preview_segment(query => 'DELETE FROM shop.favourite');
 
 -- many people: the sample is one of all members, and differs
 INSERT INTO shop.activity SELECT 1000 + n, 'm' || n || '@example.com', NULL, 'view', '2026-04-01', n FROM generate_series(1, 500) AS n;
-CALL cdp.refresh();
+SET client_min_messages = error;
+CALL cdp.refresh(on_error => 'report');
+SET client_min_messages = warning;
 SELECT count(DISTINCT p.sample) > 1 AS they_differ, bool_and(p.members = 250) AS are_counted, bool_and(cardinality(p.sample) = 20) AS are_complete, count(DISTINCT u.id) > 100 AS from_all
 FROM (SELECT (cdp.preview_segment($$ max(event.amount) > 250 AND profile.event_count = 1 $$, 20)).* FROM generate_series(1, 30)) AS p, unnest(p.sample) AS u(id);
+
+-- what is stored, and a segment of which the evaluation failed because of somebody else
+SELECT note ~ '^in, since 20' AS since FROM cdp.explain_segment('twice', id_of('ann')) WHERE place = 1;
+SELECT place, result, note FROM cdp.explain_segment('dividing', id_of('m1')) WHERE depth < 2;
 
 DROP FUNCTION id_of;
 DROP SCHEMA shop CASCADE;
