@@ -49,6 +49,24 @@ SELECT part, namespace, value FROM cdp.split_profile(cdp.resolve('crm_id', '901'
 SELECT count(*) AS identifiers
 FROM cdp.split_profile(cdp.resolve('crm_id', '901'), '{"email": "cleo@example.com"}', 'a present for a friend', dry_run => false);
 SELECT cdp.resolve('email', 'cleo@example.com') = cdp.resolve('email', 'ann@example.com') AS is_one_person;
+-- @audience
+SELECT cdp.create_computed_trait('spent', $$ sum(event.amount) FILTER (WHERE event.event_name = 'purchase') $$);
+SELECT cdp.create_segment('gone_quiet', $$
+    profile.spent >= 150
+    AND count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at > now() - interval '60 days') = 0
+$$);
+CALL cdp.refresh();
+-- @audience_why
+SELECT repeat('  ', depth) || part AS part, result, note
+FROM cdp.explain_segment('gone_quiet', cdp.resolve('email', 'person3@example.com'), '2026-03-01');
+-- @audience_inputs
+SELECT part, result, inputs
+FROM cdp.explain_segment('gone_quiet', cdp.resolve('email', 'person3@example.com'), '2026-03-01') WHERE kind = 'condition';
+-- @audience_events
+SELECT occurred_at, amount, source, record_key FROM cdp.events
+WHERE profile_id = cdp.resolve('email', 'person3@example.com') AND event_name = 'purchase' ORDER BY occurred_at DESC LIMIT 2;
+-- (who is in at that time, for the choice of the example)
+SELECT count(*) > 10 AS enough FROM cdp.segment_at('gone_quiet', '2026-03-01');
 -- @clv_customers
 CREATE TABLE customer AS
 SELECT profile_id, cdp.rfm(occurred_at, amount, cdp.rfm_options(observation_end => '2026-03-01')) AS rfm
@@ -69,22 +87,29 @@ CALL cdp.refresh();
 -- @clv_best
 SELECT country, count(*) AS customers, round(avg(churn_90d), 1) AS churn, round(sum(value_1y), -1) AS value
 FROM cdp.profiles WHERE value_1y IS NOT NULL GROUP BY country ORDER BY country;
+-- @churn_traits
+SELECT cdp.create_computed_trait('orders', $$ count(*) FILTER (WHERE event.event_name = 'purchase') $$);
+SELECT cdp.create_computed_trait('orders_90d',
+    $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at > now() - interval '90 days') $$);
+SELECT cdp.create_computed_trait('days_since',
+    $$ EXTRACT(day FROM now() - max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase'))::integer $$);
 -- @churn_rows
-CREATE TABLE training AS
-SELECT e.profile_id, day.at AS as_of,
-       count(*) FILTER (WHERE e.occurred_at > day.at - interval '90 days')::integer AS orders_90d,
-       count(*)::integer AS orders, sum(e.amount)::float8 AS spent, (day.at::date - max(e.occurred_at)::date) AS days_since,
-       NOT EXISTS (SELECT FROM cdp.events AS later WHERE later.profile_id = e.profile_id AND later.event_name = 'purchase'
-                   AND later.occurred_at > day.at AND later.occurred_at <= day.at + interval '60 days') AS left_us
+CREATE VIEW decision AS
+SELECT buyer.profile_id, day.at AS as_of,
+       NOT EXISTS (SELECT FROM cdp.events AS later WHERE later.profile_id = buyer.profile_id AND later.event_name = 'purchase'
+                   AND later.occurred_at > day.at AND later.occurred_at <= day.at + interval '60 days') AS label
 FROM (VALUES (timestamptz '2025-06-01'), ('2025-09-01'), ('2025-12-01')) AS day(at)
-JOIN cdp.events AS e ON e.event_name = 'purchase' AND e.occurred_at <= day.at
-GROUP BY e.profile_id, day.at;
+JOIN (SELECT profile_id, min(occurred_at) AS since FROM cdp.events WHERE event_name = 'purchase' GROUP BY profile_id) AS buyer ON buyer.since <= day.at;
+-- @churn_set
+SELECT cdp.training_sql('{orders_90d, orders, spent, days_since}', 'SELECT * FROM decision') AS training \gset
+CREATE TABLE training AS :training;
+SELECT as_of::date, count(*) AS customers, count(*) FILTER (WHERE label) AS left_us, max(days_since) AS longest FROM training GROUP BY as_of ORDER BY as_of;
 -- @churn_fit
 CREATE TABLE churn_model AS
-SELECT cdp.train_logit($$ SELECT left_us, orders_90d, orders, spent, days_since FROM training WHERE as_of < '2025-12-01' $$, 'left_us',
+SELECT cdp.train_logit($$ SELECT label, orders_90d, orders, spent, days_since FROM training WHERE as_of < '2025-12-01' $$, 'label',
     options => cdp.logit_options(l2 => 1)) AS model;
 -- @churn_quality
-SELECT round(cdp.auc(cdp.predict_row(model, training), left_us)::numeric, 1) AS auc
+SELECT round(cdp.auc(cdp.predict_row(model, training), label)::numeric, 1) AS auc
 FROM training, churn_model WHERE as_of = '2025-12-01';
 -- @delete_what
 SELECT namespace, value, records FROM cdp.profile_identifiers(cdp.resolve('email', 'person7@example.com'));
@@ -119,6 +144,7 @@ SELECT * FROM cdp.check_identities();
 SELECT relname AS table_that_still_has_the_address
 FROM pg_class, LATERAL (SELECT query_to_xml(format('SELECT 1 FROM cdp_data.%I AS t WHERE t::text LIKE %L', relname, '%person7@%'), false, true, '')::text AS found) AS f
 WHERE relnamespace = 'cdp_data'::regnamespace AND relkind = 'r' AND found LIKE '%row%' ORDER BY 1;
+DROP VIEW decision;
 SELECT cdp.teardown(false);
 DROP TABLE contact, visit, purchase, customer, value_model, customer_value, training, churn_model;
 DROP ROLE regress_cdp_dashboard;

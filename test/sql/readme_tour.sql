@@ -42,6 +42,19 @@ SELECT value, source, record_key, observed_at::date, is_winner, reason FROM cdp.
 UPDATE account SET country = 'SE', seen = '2026-02-01';
 SELECT name, country FROM cdp.profiles WHERE email = 'ann.smith@example.com';
 
+-- A computed trait and a segment are SQL over a person and their events.
+SELECT cdp.create_computed_trait('spent', $$ sum(event.amount) FILTER (WHERE event.event_name = 'purchase') $$);
+SELECT cdp.create_segment('good_swedes', $$ profile.country = 'SE' AND profile.spent > 30 $$, refresh => 'realtime');
+CALL cdp.refresh();
+SELECT segment, name, spent FROM cdp.segment_members JOIN cdp.profiles USING (profile_id);
+
+-- The transaction that takes a purchase back takes her out. Why is she not in it any more?
+SELECT cdp.alter_source('shop', capture => 'immediate');
+CALL cdp.refresh();
+DELETE FROM purchase WHERE id = 1;
+SELECT segment, profile_id, change FROM cdp.segment_changes ORDER BY changed_at;
+SELECT part, result, inputs FROM cdp.explain_segment('good_swedes', cdp.resolve('crm_id', '17')) WHERE kind = 'condition';
+
 -- Everything about one person in one call, for an application; here one trait of it.
 SELECT jsonb_pretty(cdp.get_profile('phone', '+44 20 7946 0018', events => 1) -> 'traits' -> 'country');
 
