@@ -497,7 +497,7 @@ BEGIN
     COMMENT ON COLUMN cdp.segments.include_anonymous IS 'whether people without an identifier of a person can be members';
     COMMENT ON COLUMN cdp.segments.description IS 'what it is for';
     COMMENT ON COLUMN cdp.segments.created_at IS 'when it was declared';
-    COMMENT ON COLUMN cdp.segments.changed_at IS 'when its declaration last changed';
+    COMMENT ON COLUMN cdp.segments.changed_at IS 'when its declaration, or that of a trait or segment that it needs, last changed';
 
     CREATE OR REPLACE VIEW cdp.segment_dependencies AS
         SELECT e.name, e.kind, f.kind AS depends_on_kind, f.name AS depends_on,

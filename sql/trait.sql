@@ -417,6 +417,8 @@ BEGIN
             PERFORM cdp.shape_profiles();
         END IF;
     END LOOP;
+    -- An evaluation under way is of the old definition.
+    UPDATE cdp_data.expression AS e SET changed_at = pg_catalog.now() WHERE e.expression_id = ANY (dependents);
     PERFORM cdp.renew_expressions(known.expression_id || dependents);
 END
 $declare$;
@@ -492,8 +494,9 @@ DECLARE
     dependents text;
 BEGIN
     PERFORM cdp.require_declarer();
-    -- Writers hold a weaker lock on this table until they end, so that nobody writes members of what is gone.
-    LOCK TABLE cdp_data.namespace, cdp_data.trait, cdp_data.expression IN SHARE ROW EXCLUSIVE MODE;
+    -- Whoever evaluates holds a lock on the members from before the last look at the definitions to the end,
+    -- so that nobody writes members of what is gone.
+    LOCK TABLE cdp_data.trait, cdp_data.expression, cdp_data.segment_member IN SHARE ROW EXCLUSIVE MODE;
     dropped := cdp.require_expression($1, $2);
     SELECT pg_catalog.string_agg(cdp.expression_label(d.kind, d.name), ', ' ORDER BY d.kind DESC, d.name),
            pg_catalog.array_agg(d.expression_id)
@@ -687,7 +690,7 @@ BEGIN
     COMMENT ON COLUMN cdp.computed_traits.time_zone IS 'time zone under which it runs';
     COMMENT ON COLUMN cdp.computed_traits.description IS 'what it is for';
     COMMENT ON COLUMN cdp.computed_traits.created_at IS 'when it was declared';
-    COMMENT ON COLUMN cdp.computed_traits.changed_at IS 'when its declaration last changed';
+    COMMENT ON COLUMN cdp.computed_traits.changed_at IS 'when its declaration, or that of a trait or segment that it needs, last changed';
 END
 $views$;
 COMMENT ON FUNCTION cdp.setup_trait_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability trait.';

@@ -40,7 +40,7 @@ BEGIN
     COMMENT ON COLUMN cdp_data.expression.search_path IS 'search_path under which it was declared and runs';
     COMMENT ON COLUMN cdp_data.expression.description IS 'what it is for, in the words of who declared it';
     COMMENT ON COLUMN cdp_data.expression.created_at IS 'when it was declared';
-    COMMENT ON COLUMN cdp_data.expression.changed_at IS 'when its definition last changed';
+    COMMENT ON COLUMN cdp_data.expression.changed_at IS 'when its definition, or that of an expression that it needs, last changed';
 
     CREATE TABLE cdp_data.expression_fact (
         expression_id integer NOT NULL,
