@@ -35,9 +35,12 @@
         on_error => {{ cdp.literal(cdp.option('on_error', 'error')) }})
 {%- endmacro %}
 
-{#- Says in dbt's output what each step of the latest refresh did. -#}
+{#-
+    Says in dbt's output what each step of the refresh did that this session called last.
+    Another one may run beside it.
+-#}
 {% macro log_refresh() %}
-    {%- set steps = run_query("select step, source, mode, status, rows_read, records_new, records_changed, retracted, rejected, message from cdp.refresh_log where refresh_id = (select max(refresh_id) from cdp.refresh_log) order by log_id") -%}
+    {%- set steps = run_query("select step, source, mode, status, rows_read, records_new, records_changed, retracted, rejected, message from cdp.refresh_log where refresh_id = pg_catalog.currval('cdp_data.refresh_id') order by log_id") -%}
     {%- for step in steps -%}
         {%- if step[1] is not none -%}
             {%- do log('    source ' ~ step[1] ~ ' (' ~ step[2] ~ '): ' ~ step[3] ~ ', ' ~ step[4] ~ ' rows read, ' ~ step[5] ~ ' new, ' ~ step[6] ~ ' changed, ' ~ step[7] ~ ' retracted, ' ~ step[8] ~ ' rejected' ~ ('' if step[9] is none else ': ' ~ step[9]), info=True) -%}
