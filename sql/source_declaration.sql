@@ -383,7 +383,7 @@ BEGIN
         parts := parts || pg_catalog.format(
             'ended AS (INSERT INTO cdp_data.contribution_history (hub, source, record_key, observed_at, traits)'
             ' SELECT g.hub, %L, g.record_key, pg_catalog.now(), ''{}''::cdp.profile FROM gone AS g'
-            ' ON CONFLICT ON CONSTRAINT contribution_history_key DO NOTHING)', s.name);
+            ' ON CONFLICT ON CONSTRAINT contribution_history_key DO UPDATE SET traits = EXCLUDED.traits)', s.name);
     END IF;
     IF selection = 'missing' THEN
         RETURN pg_catalog.format(

@@ -84,6 +84,14 @@ SELECT members('italian', now()) AS gone, members('italian', :'before_correction
 INSERT INTO shop.customer SELECT * FROM kept;
 CALL cdp.refresh();
 SELECT members('italian', now()) AS back;
+-- the same within one transaction, in which the time does not go on
+BEGIN;
+UPDATE shop.customer SET country = 'ES' WHERE id = 1;
+CALL cdp.refresh();
+DELETE FROM shop.customer WHERE id = 1;
+CALL cdp.refresh(allow_deletes => true);
+SELECT members('italian', now()) AS italian, members('swiss', now()) AS swiss, (SELECT count(*) FROM cdp_data.contribution_history WHERE observed_at = now()) AS versions;
+ROLLBACK;
 
 -- ---------- what is built on others ----------
 SELECT cdp.create_computed_trait('spending', $$ COALESCE(sum(event.amount), 0) $$);
