@@ -82,8 +82,19 @@ BEGIN
         SELECT pg_catalog.array_agg(DISTINCT r.expression_id) INTO wanted FROM reached AS r WHERE r.is_wanted;
     END IF;
     RETURN QUERY
-    WITH RECURSIVE edge AS MATERIALIZED (
+    WITH RECURSIVE known_edge AS MATERIALIZED (
         SELECT r.* FROM cdp.expression_reads() AS r
+    ), after_query(expression_id) AS (
+        SELECT e.expression_id FROM cdp_data.expression AS e WHERE e.is_query
+        UNION
+        SELECT d.expression_id FROM after_query AS a JOIN known_edge AS d ON d.read_id = a.expression_id
+    ), edge AS MATERIALIZED (
+        SELECT k.* FROM known_edge AS k
+        UNION ALL
+        -- What a query reads of traits and members by way of views is not known: it comes after all that do not need a query.
+        SELECT q.expression_id, e.expression_id, true
+        FROM cdp_data.expression AS q JOIN cdp_data.expression AS e ON e.expression_id NOT IN (SELECT a.expression_id FROM after_query AS a)
+        WHERE q.is_query
     ), depth(expression_id, round) AS (
         -- The round of an expression is past that of whatever it reads the stored value of.
         SELECT e.expression_id, 0 FROM cdp_data.expression AS e
@@ -141,10 +152,11 @@ AS $note$
 DECLARE
     failed record;
     reason text := cdp.without_values($4, $5);
-    advice text := COALESCE(NULLIF($6, ''), CASE
-        WHEN $4 IN ('42703', '42883', '42P01', '3F000', '42704') THEN 'Bring back what was dropped or renamed, or mend the definition; the next refresh evaluates it again.'
+    advice text := CASE
+        WHEN $4 IN ('42703', '42883', '42P01', '3F000') THEN 'Bring back what was dropped or renamed, or mend the definition; the next refresh evaluates it again.'
+        WHEN $6 <> '' THEN $6
         WHEN $4 = '42501' THEN 'Grant what is missing to its owner, or give it to another role.'
-        ELSE 'Mend the definition, or the data that it fails for; the next refresh evaluates it again.' END);
+        ELSE 'Mend the definition, or the data that it fails for; the next refresh evaluates it again.' END;
 BEGIN
     SELECT e.kind, e.name INTO failed FROM cdp_data.expression AS e WHERE e.expression_id = $2;
     IF NOT FOUND THEN

@@ -131,7 +131,7 @@ DECLARE
     any_expression boolean;
 BEGIN
     -- Steps that are about no source are named after the computed trait or segment that failed.
-    SELECT pg_catalog.string_agg(COALESCE(pg_catalog.format('"%s"', n.source), n.step), ', ' ORDER BY n.source, n.step),
+    SELECT pg_catalog.string_agg(COALESCE('"' OPERATOR(pg_catalog.||) n.source OPERATOR(pg_catalog.||) '"', n.step), ', ' ORDER BY n.source, n.step),
            pg_catalog.string_agg(pg_catalog.format('%s: %s', COALESCE(n.source, n.step), n.message), E'\n' ORDER BY n.source, n.step),
            pg_catalog.bool_or(n.source IS NOT NULL), pg_catalog.bool_or(n.source IS NULL)
     INTO failed, reasons, any_source, any_expression

@@ -195,6 +195,11 @@ cdp_refresh_segments(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(caller);
 	}
 
+	if (!evaluation.may_commit)
+		ereport(NOTICE,
+				(errmsg("cdp.refresh_segments runs inside a transaction block, so all of it is committed at its end or not at all"),
+				 errhint("Outside of one, each pass is committed when it is done.")));
+
 	SPI_connect_ext(evaluation.may_commit ? SPI_OPT_NONATOMIC : 0);
 	if (SPI_execute_with_args("SELECT cdp.start_evaluation($1, $2)", 2, types, values, nulls, false, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
