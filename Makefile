@@ -151,7 +151,7 @@ help:
 	@printf '%s\n' '  make demo-psql the demo, then psql on its server; make demo-stop ends that' \
 		'  make bench      run the measurements of docs/benchmarks.md' \
 		'  make lint       check sources and scripts; make format formats the C sources' \
-		'  make sql-reference write docs/sql-reference.md from the comments of the catalogs' \
+		'  make sql-reference write docs/sql-reference.md and dbt/models/cdp.yml from the comments of the catalogs' \
 		'  make dist       the bundle for PGXN; make deb: Debian packages; both in build/' \
 		'  make test-ubsan test a library that stops at undefined behaviour' \
 		'  make installcheck  test the installed extension on a running server, by PGXS'
@@ -189,7 +189,8 @@ lint:
 sql-reference:
 	@test/lib/packages
 	@test/lib/server bash -eu -c "psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION cdp' -c 'SELECT cdp.setup()' >/dev/null; \
-		perl test/lib/sql_reference.pl >docs/sql-reference.md.new; mv docs/sql-reference.md.new docs/sql-reference.md"
+		perl test/lib/sql_reference.pl >docs/sql-reference.md.new; mv docs/sql-reference.md.new docs/sql-reference.md; \
+		psql -XAtq -v ON_ERROR_STOP=1 -f test/dbt/views.sql >dbt/models/cdp.yml.new; mv dbt/models/cdp.yml.new dbt/models/cdp.yml"
 
 format:
 	@test/lib/packages lint

@@ -3,14 +3,15 @@
 Called by test/dbt/run in an environment that has dbt, on a server where the caller
 is a superuser.  A database and the roles of dbt/example/grants.sql are made, and
 removed at the end; dbt itself runs as these roles, none of them a superuser.  Each
-assertion is a line "ok ..." or "not ok ...".  With --write, dbt/models/cdp.yml is
-written anew from the comments of the views.
+assertion is a line "ok ..." or "not ok ...".
 """
 
+import difflib
 import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -144,38 +145,13 @@ class Project:
         return run
 
 
-# ---------- dbt/models/cdp.yml ----------
-
-def write_views(database):
-    """The unified views and their columns, with the comments that they have in a new storage."""
-    lines = ["# The views of the platform, as sources: {{ source('cdp', 'profiles') }}.",
-             "# Written by test/dbt/run --write from the comments in the database.  Columns of",
-             "# traits and properties, which each installation declares itself, come to dbt docs",
-             "# from the catalog, with their comments.",
-             "version: 2", "", "sources:", "  - name: cdp", "    schema: cdp",
-             "    description: customer data platform in this database", "    tables:"]
-    for view, comment in database.rows(
-            "SELECT c.relname, obj_description(c.oid) FROM pg_class AS c WHERE c.relnamespace = 'cdp'::regnamespace AND c.relkind = 'v' ORDER BY 1"):
-        lines += [f"      - name: {view}", f"        description: {json.dumps(comment)}"]
-        if view == "refresh_log":
-            lines += ["        config:", "          loaded_at_field: finished_at",
-                      "          freshness: {warn_after: {count: 26, period: hour}}"]
-        lines.append("        columns:")
-        for column, data_type, description in database.rows(
-                "SELECT a.attname, format_type(a.atttypid, a.atttypmod), col_description(a.attrelid, a.attnum) FROM pg_attribute AS a "
-                f"WHERE a.attrelid = 'cdp.{view}'::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"):
-            quote = ", quote: true" if column == "check" else ""
-            lines.append(f"          - {{name: {column}, data_type: {json.dumps(data_type)}, description: {json.dumps(description)}{quote}}}")
-    return "\n".join(lines) + "\n"
-
-
 # ---------- the tests ----------
 
 def check_documents(database):
-    views = PACKAGE / "models/cdp.yml"
-    if "--write" in sys.argv:
-        views.write_text(write_views(database))
-    ok(views.read_text() == write_views(database), "dbt/models/cdp.yml has the comments of the views (else: test/dbt/run --write)")
+    views = subprocess.run(["psql", "-XAtq", "-d", DATABASE, "-f", TOP / "test/dbt/views.sql"], capture_output=True, text=True, check=True).stdout
+    stored = (PACKAGE / "models/cdp.yml").read_text()
+    ok(stored == views, "dbt/models/cdp.yml has the comments of the views (otherwise: make sql-reference)",
+       *difflib.unified_diff(stored.splitlines(), views.splitlines(), lineterm="", n=0))
 
     page = (TOP / "docs/dbt.md").read_text()
     shown = re.findall(r"^`(dbt/[^`]+)`\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
