@@ -79,7 +79,7 @@ DECLARE
     name text := choose('login', 'purchase', 'view');
     n text := choose('0', '1', '2', '3');
 BEGIN
-    CASE choose('count', 'sum', 'country', 'level', 'age', 'date', 'counted', 'first', 'inner', 'unknown')
+    CASE choose('count', 'sum', 'country', 'level', 'age', 'date', 'counted', 'first', 'inner', 'unknown', 'trait', 'level_of_trait')
         WHEN 'count' THEN
             predicate := format('count(*) FILTER (WHERE event.event_name = %L AND event.occurred_at > now() - interval ''%s days'') > %s', name, days, n);
             reference := format('(SELECT count(*) FROM past.done(one, at) WHERE event_name = %L AND occurred_at > at - interval ''%s days'') > %s', name, days, n);
@@ -108,6 +108,13 @@ BEGIN
             predicate := format('profile.first_seen < now() - interval ''%s days''', days);
             reference := format('(SELECT LEAST((SELECT min(v.at) FROM past.version AS v JOIN past.person USING (mail) WHERE same_as = one AND v.at <= at),'
                                 ' (SELECT min(occurred_at) FROM past.done(one, at)))) < at - interval ''%s days''', days);
+        WHEN 'trait' THEN
+            predicate := format('profile.average > 10 * %s', n);
+            reference := format('(SELECT avg(amount) FILTER (WHERE occurred_at > at - interval ''40 days'') FROM past.done(one, at)) > 10 * %s', n);
+        WHEN 'level_of_trait' THEN
+            predicate := format('count(*) FILTER (WHERE event.amount > profile.average) > %s', n);
+            reference := format('(SELECT count(*) FROM past.done(one, at) WHERE amount >'
+                                ' (SELECT avg(amount) FILTER (WHERE occurred_at > at - interval ''40 days'') FROM past.done(one, at))) > %s', n);
         WHEN 'inner' THEN
             predicate := format('max(event.amount) FILTER (WHERE event.occurred_at > now() - profile.level * interval ''%s days'') > 50', days);
             reference := format('(SELECT max(amount) FILTER (WHERE occurred_at > at - (SELECT max(level) FROM past.said(one, at)) * interval ''%s days'') FROM past.done(one, at)) > 50', days);
@@ -116,7 +123,7 @@ END $$;
 
 -- The same, written otherwise.
 CREATE FUNCTION dress() RETURNS text LANGUAGE sql VOLATILE AS $$
-    SELECT choose('%s', '(%s)', '((%s))', '/* OR ( */ %s', E'%s -- AND NOT (\n', E'\n  ( %s\n)', '(%s) IS TRUE', '(%s) AND true') $$;
+    SELECT choose('%s', '(%s)', '((%s))', '/* OR ( */ %s', E'%s -- AND NOT (\n', E'\n  ( %s\n)', '((%s) AND true)', '(%s OR NOT true)') $$;
 
 CREATE PROCEDURE declare(count integer) LANGUAGE plpgsql AS $$
 DECLARE
@@ -146,6 +153,7 @@ BEGIN
         PERFORM cdp.create_segment('s' || number, other.predicate);
     END LOOP;
 END $$;
+SELECT cdp.create_computed_trait('average', $$ avg(event.amount) FILTER (WHERE event.occurred_at > now() - interval '40 days') $$) \g /dev/null
 CALL declare(:predicates);
 
 -- Who was there at a time, by the raw tables.
