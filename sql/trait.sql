@@ -593,7 +593,7 @@ BEGIN
                                WHERE a.attrelid = pg_catalog.to_regclass('cdp.events') AND a.attname = fact_name AND a.attnum > 0 AND NOT a.attisdropped);
         WHEN 'function' THEN
             -- Looked up in the catalogs, since who asks need not have rights on the schema.
-            RETURN NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid::regprocedure::text = fact_name
+            RETURN NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid::regprocedure::text = pg_catalog.replace(fact_name, 'pg_catalog.', '')
                                AND p.proname = ANY (pg_catalog.parse_ident(pg_catalog.substring(fact_name, '^[^(]*'))));
         WHEN 'relation' THEN
             parts := pg_catalog.parse_ident(fact_name);
@@ -632,7 +632,7 @@ BEGIN
     SELECT word || ' needs what is gone', 'error', pg_catalog.format('%s needs %s, which does not exist', x.label, m.needs),
            pg_catalog.format('Bring it back, or change the definition with %s.', alter_call), NULL::timestamptz
     FROM x CROSS JOIN LATERAL (
-        SELECT pg_catalog.string_agg(CASE f.kind WHEN 'function' THEN 'function ' || f.name ELSE pg_catalog.format('%s "%s"', f.kind, f.name) END, ', ' ORDER BY f.kind, f.name) AS needs
+        SELECT pg_catalog.string_agg(CASE f.kind WHEN 'function' THEN 'function ' || pg_catalog.replace(f.name, 'pg_catalog.', '') ELSE pg_catalog.format('%s "%s"', f.kind, f.name) END, ', ' ORDER BY f.kind, f.name) AS needs
         FROM cdp_data.expression_fact AS f WHERE f.expression_id = x.expression_id AND cdp.is_missing_fact(f.kind, f.name)) AS m
     WHERE m.needs IS NOT NULL
     UNION ALL

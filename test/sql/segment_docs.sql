@@ -1,4 +1,118 @@
 -- The examples of docs/segment.md.  What the page shows is what this test expects; test/t/docs.pl compares the two.
+-- Segments.
+SET client_min_messages = error;
+SET timezone = 'UTC';
+\set SHOW_CONTEXT never
+SELECT cdp.setup();
+CREATE SCHEMA shop;
+CREATE TABLE shop.customer (id bigint PRIMARY KEY, email text, country text, plan text, birthday date, is_employee boolean);
+INSERT INTO shop.customer VALUES
+    (1, 'ann@example.com', 'FR', 'pro', '1990-05-17', false), (2, 'bob@example.com', 'FR', 'free', NULL, false),
+    (3, 'eve@example.com', 'US', 'pro', '1985-11-02', false), (4, 'joe@example.com', 'US', 'free', '2001-01-30', true),
+    (5, 'kim@example.com', 'DE', NULL, NULL, false);
+CREATE TABLE shop.activity (id bigint PRIMARY KEY, email text, device text, name text, at timestamptz, amount numeric, channel text, product text);
+INSERT INTO shop.activity
+SELECT row_number() OVER (), a.who || '@example.com', a.device, a.name, now() - a.days_ago * interval '1 day', a.amount, a.channel, a.product
+FROM (VALUES
+    ('ann', NULL, 'purchase', 20, 120, 'store', 'boots'), ('ann', NULL, 'purchase', 5, 40, 'web', 'hat'), ('ann', NULL, 'view', 3, NULL, 'web', 'garden'),
+    ('ann', NULL, 'email_opened', 70, NULL, 'mail', NULL),
+    ('bob', NULL, 'purchase', 25, 80, 'store', 'boots'), ('bob', NULL, 'email_opened', 10, NULL, 'mail', NULL), ('bob', NULL, 'login', 2, NULL, 'web', NULL),
+    ('eve', NULL, 'view', 8, NULL, 'web', 'garden'), ('eve', NULL, 'purchase', 100, 300, 'web', 'saw'), ('eve', NULL, 'cart', 1, NULL, 'web', 'rake'),
+    ('joe', NULL, 'login', 1, NULL, 'web', NULL), ('joe', NULL, 'purchase', 200, 10, 'store', 'gloves'),
+    (NULL, 'd1', 'view', 1, NULL, 'web', 'garden')
+) AS a(who, device, name, days_ago, amount, channel, product);
+SELECT cdp.create_source('customers', 'shop.customer', record_key => 'id', identifiers => 'email',
+    traits => 'country, plan, birthday::text AS birthday, is_employee');
+SELECT cdp.create_source('activity', 'shop.activity', record_key => 'id', identifiers => 'email, device AS device_id',
+    occurred_at => 'at', event_name => 'name', properties => 'amount, channel, product');
+CALL cdp.refresh();
+SELECT cdp.create_computed_trait('lifetime_value', $$
+    coalesce(sum(event.amount) FILTER (WHERE event.event_name = 'purchase'), 0)
+$$);
+SELECT cdp.create_segment('employees', $$ profile.is_employee $$);
+SELECT cdp.create_segment('lapsed_vip', $$
+    profile.country IN ('US', 'CA')
+    AND profile.lifetime_value > 200
+    AND count(*) FILTER (WHERE event.event_name = 'login' AND event.occurred_at > now() - interval '60 days') = 0
+    AND NOT segment.employees
+$$, description => 'worth winning back');
+CALL cdp.refresh();
+SELECT m.segment, p.email FROM cdp.segment_members AS m JOIN cdp.profiles AS p USING (profile_id) ORDER BY segment, email;
+-- counts and sums, in a window or ever
+SELECT cdp.create_segment('two purchases', $$ count(*) FILTER (WHERE event.event_name = 'purchase') >= 2 $$);
+SELECT cdp.create_segment('active this week', $$ count(*) FILTER (WHERE event.occurred_at > now() - interval '7 days') > 0 $$);
+SELECT cdp.create_segment('spent 100 in a month', $$
+    sum(event.amount) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at > now() - interval '1 month') > 100 $$);
+SELECT cdp.create_segment('average above 50', $$ avg(event.amount) FILTER (WHERE event.event_name = 'purchase') > 50 $$);
+-- not done: at all, or not lately
+SELECT cdp.create_segment('never bought', $$ count(*) FILTER (WHERE event.event_name = 'purchase') = 0 $$);
+SELECT cdp.create_segment('silent for 90 days', $$ max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase') < now() - interval '90 days' $$);
+-- in an order, within a time; the furthest step
+SELECT cdp.create_segment('view then cart', $$
+    cdp.did_sequence(event.event_name, event.occurred_at, cdp.sequence_options('{view,cart}', within => '14 days')) $$);
+SELECT cdp.create_segment('cart, no purchase since', $$
+    max(event.occurred_at) FILTER (WHERE event.event_name = 'cart')
+    > coalesce(max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase'), '-infinity') $$);
+-- first and last, and what it was
+SELECT cdp.create_segment('last bought in store', $$
+    cdp.last_value_at(event.channel, event.occurred_at) FILTER (WHERE event.event_name = 'purchase') = 'store' $$);
+SELECT cdp.create_segment('first seen this month', $$ profile.first_seen > now() - interval '1 month' $$);
+-- calendar dates
+SELECT cdp.create_segment('bought since 2020', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at >= '2020-01-01') > 0 $$);
+SELECT cdp.create_segment('born in May', $$ extract(month FROM profile.birthday::date) = 5 $$);
+-- lists, texts, ranges, what is there and what is not
+SELECT cdp.create_segment('Europe', $$ profile.country IN ('DE', 'FR', 'NL') $$);
+SELECT cdp.create_segment('at example.com', $$ profile.email ILIKE '%@example.com' AND profile.email !~ '^(test|demo)' $$);
+SELECT cdp.create_segment('worth 50 to 200', $$ profile.lifetime_value BETWEEN 50 AND 200 $$);
+SELECT cdp.create_segment('no plan', $$ profile.plan IS NULL $$, include_anonymous => false);
+-- what they mostly do
+SELECT cdp.create_segment('shoppers in store', $$ cdp.most_frequent(event.channel) FILTER (WHERE event.event_name = 'purchase') = 'store' $$);
+SELECT cdp.create_segment('bought boots', $$ bool_or(event.product = 'boots') FILTER (WHERE event.event_name = 'purchase') $$);
+-- of other segments
+SELECT cdp.create_segment('all but employees', $$ NOT segment.employees $$);
+SELECT cdp.create_segment('pros in Europe', $$ segment."Europe" AND profile.plan = 'pro' $$);
+-- by any query that yields profile_id
+SELECT cdp.create_segment('best customer', query => $$ SELECT profile_id FROM cdp.profiles ORDER BY lifetime_value DESC LIMIT 1 $$);
+-- bought in store in the last 30 days, but no answer to an e-mail in 60
+SELECT cdp.create_segment('store only', $$
+    count(*) FILTER (WHERE event.event_name = 'purchase' AND event.channel = 'store' AND event.occurred_at > now() - interval '30 days') > 0
+    AND count(*) FILTER (WHERE event.event_name IN ('email_opened', 'email_clicked') AND event.occurred_at > now() - interval '60 days') = 0
+$$);
+-- bought X in store, looked at Y online, and is worth more than Z
+SELECT cdp.create_segment('boots and garden', $$
+    count(*) FILTER (WHERE event.event_name = 'purchase' AND event.channel = 'store' AND event.product = 'boots') > 0
+    AND count(*) FILTER (WHERE event.event_name = 'view' AND event.channel = 'web' AND event.product = 'garden') > 0
+    AND profile.lifetime_value > 100
+$$);
+-- already converted: those whom a campaign leaves out
+SELECT cdp.create_segment('converted', $$
+    count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at > now() - interval '14 days') > 0
+$$);
+CALL cdp.refresh();
+SELECT s.name, string_agg(coalesce(split_part(p.email, '@', 1), 'somebody'), ', ' ORDER BY p.email) AS members
+FROM cdp.segments AS s LEFT JOIN cdp.segment_members AS m ON m.segment = s.name LEFT JOIN cdp.profiles AS p USING (profile_id)
+WHERE s.name NOT IN ('employees', 'lapsed_vip') GROUP BY s.name ORDER BY s.name;
+SELECT "Europe", converted, count(*) AS people FROM cdp.profile_segments WHERE NOT employees GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT segment, members, entered, exited FROM cdp.segment_daily WHERE segment IN ('Europe', 'converted') AND day = (now() AT TIME ZONE 'UTC')::date ORDER BY segment;
+SELECT segment, change, cause FROM cdp.read_changes('crm', 3) ORDER BY change_id;
+SELECT * FROM cdp.audience_overlap('{Europe, two purchases, bought boots}');
+SELECT email FROM cdp.profiles
+WHERE profile_id IN (SELECT cdp.members(cdp.segment_audience('bought boots') OPERATOR(cdp.-) cdp.segment_audience('converted')));
+SELECT cdp.alter_segment('spent 100 in a month', description => 'good customers of late', refresh => 'realtime');
+SELECT cdp.rename_segment('spent 100 in a month', 'spenders');
+SELECT cdp.drop_segment('best customer');
+SELECT cdp.alter_segment('Europe', $$ segment."pros in Europe" OR profile.country = 'FR' $$);
+CREATE FUNCTION shop.is_premium(plan text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN plan = 'pro';
+SELECT cdp.create_segment('premium', $$ shop.is_premium(profile.plan) $$);
+DROP FUNCTION shop.is_premium(text);
+CALL cdp.refresh(on_error => 'report');
+SELECT detail, hint FROM cdp.health WHERE "check" = 'segment needs what is gone';
+DROP SCHEMA shop CASCADE;
+SELECT cdp.teardown(false);
+RESET timezone;
+RESET client_min_messages;
+
+-- Audiences.
 CREATE TABLE purchases (profile_id bigint, product text);
 INSERT INTO purchases SELECT i, CASE WHEN i % 3 = 0 THEN 'shoes' ELSE 'hats' END FROM generate_series(1, 30) AS i;
 CREATE TABLE mailings (name text, recipients cdp.audience);

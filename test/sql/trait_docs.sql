@@ -1,4 +1,39 @@
 -- The examples of docs/trait.md.  What the page shows is what this test expects; test/t/docs.pl compares the two.
+-- Computed traits.
+SET client_min_messages = error;
+SET timezone = 'UTC';
+SET datestyle = 'ISO, MDY';
+\set SHOW_CONTEXT never
+SELECT cdp.setup();
+CREATE SCHEMA shop;
+CREATE TABLE shop.visit (id bigint PRIMARY KEY, email text, name text, at timestamptz, amount numeric, shop text);
+INSERT INTO shop.visit VALUES
+    (1, 'ann@example.com', 'purchase', '2026-03-01 10:20', 80, 'web'), (2, 'ann@example.com', 'purchase', '2026-03-29 18:00', 25.50, 'berlin'),
+    (3, 'ann@example.com', 'view', '2026-03-30 09:00', NULL, 'berlin'), (4, 'bob@example.com', 'purchase', '2026-03-09 12:00', 35, 'berlin'),
+    (5, 'eve@example.com', 'view', '2026-03-30 20:00', NULL, 'web');
+SELECT cdp.create_source('visits', 'shop.visit', record_key => 'id', identifiers => 'email', occurred_at => 'at', event_name => 'name', properties => 'amount, shop');
+CALL cdp.refresh();
+SELECT cdp.create_computed_trait('lifetime_value', $$ coalesce(sum(event.amount) FILTER (WHERE event.event_name = 'purchase'), 0) $$);
+SELECT cdp.create_computed_trait('last_purchase', $$ (max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase'))::date $$);
+SELECT cdp.create_computed_trait('usual_shop', $$ cdp.most_frequent(event.shop) $$, description => 'where they mostly are');
+SELECT cdp.create_computed_trait('tier', $$
+    CASE WHEN profile.lifetime_value >= 100 THEN 'gold' WHEN profile.lifetime_value > 0 THEN 'silver' ELSE 'none' END
+$$);
+CALL cdp.refresh();
+SELECT email, lifetime_value, last_purchase, usual_shop, tier FROM cdp.profiles ORDER BY email;
+SELECT name, depends_on_kind, depends_on, detail FROM cdp.segment_dependencies WHERE name IN ('tier', 'usual_shop') ORDER BY name, depends_on_kind, depends_on;
+SELECT cdp.alter_computed_trait('lifetime_value', $$ round(sum(event.amount) FILTER (WHERE event.event_name = 'purchase'))::bigint $$);
+SELECT cdp.alter_computed_trait('usual_shop', refresh => 'realtime');
+SELECT cdp.drop_computed_trait('lifetime_value');
+CALL cdp.refresh();
+SELECT email, lifetime_value, tier FROM cdp.profiles ORDER BY email;
+DROP SCHEMA shop CASCADE;
+SELECT cdp.teardown(false);
+RESET timezone;
+RESET datestyle;
+RESET client_min_messages;
+
+-- Aggregates.
 SET datestyle = 'ISO, MDY';
 SET timezone = 'UTC';
 CREATE TABLE events (person integer, name text, at timestamptz, amount numeric, store text);
