@@ -248,6 +248,7 @@ BEGIN
     IF pg_catalog.cardinality(done.again) BETWEEN 1 AND most_again THEN
         PERFORM cdp.evaluate_profiles(done.again, $4, 'batch');
     END IF;
+    PERFORM cdp.note_scores($4, started);
     IF done.entered + done.exited > 0 THEN
         PERFORM pg_catalog.pg_notify('cdp_segment_changes', '');
     END IF;

@@ -31,7 +31,8 @@ BEGIN ATOMIC
         ('max_profile_size', '10000', 'The largest number of identifiers in one profile; links that would exceed it are refused.'),
         ('max_replay', '100000', 'The largest number of identifiers that a real-time call evaluates again at once; larger work is queued for the next stitch or cdp.refresh_identities().'),
         ('time_zone', 'UTC', 'The time zone of day boundaries and of timestamps without one.'),
-        ('realtime_max_events', '10000', 'People with more events than this are left to the next refresh by real-time evaluation.')
+        ('realtime_max_events', '10000', 'People with more events than this are left to the next refresh by real-time evaluation.'),
+        ('max_model_age', '180', 'Days after which cdp.health calls the model of a score old.')
     ) AS v(name, value, description);
 END;
 COMMENT ON FUNCTION cdp.option_defaults() IS
@@ -189,6 +190,7 @@ BEGIN
     IF stored < 3 THEN
         PERFORM cdp.setup_trait_storage();
         PERFORM cdp.setup_segment_storage();
+        PERFORM cdp.setup_score_storage();
     END IF;
 
     PERFORM cdp.setup_storage_triggers();
@@ -200,6 +202,7 @@ BEGIN
     PERFORM cdp.setup_profile_views();
     PERFORM cdp.setup_trait_views();
     PERFORM cdp.setup_segment_views();
+    PERFORM cdp.setup_score_views();
     UPDATE cdp_data.storage SET version = current_storage WHERE version OPERATOR(pg_catalog.<>) current_storage;
     IF stored BETWEEN 1 AND current_storage - 1 THEN
         PERFORM cdp.repeat_grants();
@@ -291,7 +294,8 @@ BEGIN ATOMIC
     SELECT v.name::name FROM (VALUES ('options'), ('blocked_identifiers'), ('labels'), ('namespaces'), ('identifiers'), ('identity_changes'), ('rejected_records'),
         ('sources'), ('refresh_log'), ('health'),
         ('profiles'), ('profile_values'), ('events'), ('traits'), ('computed_traits'),
-        ('segments'), ('segment_dependencies'), ('segment_members'), ('segment_changes'), ('segment_daily'), ('profile_segments')) AS v(name);
+        ('segments'), ('segment_dependencies'), ('segment_members'), ('segment_changes'), ('segment_daily'), ('profile_segments'),
+        ('models'), ('scores')) AS v(name);
 END;
 COMMENT ON FUNCTION cdp.view_names() IS 'Internal: the views that cdp.setup() creates in schema cdp.';
 
@@ -387,7 +391,8 @@ AS $grant$
 DECLARE
     view_name text;
     settings CONSTANT text := 'cdp_data.storage, cdp_data.namespace, cdp_data.option, cdp_data.blocked_identifier, cdp_data.label, '
-        'cdp_data.source, cdp_data.source_column, cdp_data.property, cdp_data.trait, cdp_data.expression, cdp_data.expression_fact, cdp_data.segment_key';
+        'cdp_data.source, cdp_data.source_column, cdp_data.property, cdp_data.trait, cdp_data.expression, cdp_data.expression_fact, cdp_data.segment_key, '
+        'cdp_data.model, cdp_data.score';
 BEGIN
     IF role IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be null';

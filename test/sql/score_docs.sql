@@ -45,8 +45,6 @@ FROM customer, model GROUP BY 1 ORDER BY 1;
 SELECT periods, round(cdp.retention_rate(contract, periods)::numeric, 3) AS retention,
     round(cdp.residual_life(contract, periods, 0.1)::numeric, 2) AS residual_life
 FROM (SELECT cdp.lifetime_model '{"family": "sbg", "alpha": 0.668, "beta": 3.806}' AS contract) AS model, generate_series(1, 3) AS periods;
-DROP TABLE shop_order, customer, daily, model;
-DROP FUNCTION u;
 
 CREATE TABLE campaign AS
 SELECT i AS customer_id, 20 + i * 37 % 50 AS age, i * 13 % 9 AS orders,
@@ -123,4 +121,41 @@ SELECT round(cdp.predict(calibration, 0.9)::numeric, 2) AS calibrated
 FROM (SELECT cdp.calibrate(cdp.metrics_agg(1 - (1 - cdp.predict_row(model, campaign)) ^ 2, answered)) AS calibration
     FROM campaign, propensity) s;
 
+-- The platform.
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+SELECT cdp.setup() \g /dev/null
+ALTER TABLE shop_order ADD COLUMN id integer GENERATED ALWAYS AS IDENTITY;
+SELECT cdp.create_source('shop', 'shop_order', record_key => 'id', identifiers => 'customer AS crm_id',
+    occurred_at => $$day::timestamp AT TIME ZONE 'UTC'$$, event_name => $$'purchase'$$, properties => 'amount::double precision AS amount');
+SELECT cdp.register_model('repeat_purchases', purchases, training => '{"orders": "of 2025"}') AS version FROM model;
+SELECT cdp.create_score('churn', 'repeat_purchases', $$
+    cdp.p_no_purchase(model, '90 days', cdp.rfm(event.occurred_at, event.amount, cdp.rfm_options(observation_end => '2025-12-31'))
+        FILTER (WHERE event.event_name = 'purchase'))
+$$);
+CALL cdp.refresh();
+SELECT crm_id, round(churn::numeric, 3) AS churn, churn_percentile FROM cdp.profiles WHERE crm_id IN ('1', '2', '3') ORDER BY crm_id;
+
+SELECT cdp.create_computed_trait('orders', $$ count(*) FILTER (WHERE event.event_name = 'purchase') $$);
+SELECT cdp.create_computed_trait('days_since_order',
+    $$ extract(epoch FROM now() - max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase'))::double precision / 86400 $$);
+SELECT cdp.training_sql(ARRAY['orders', 'days_since_order'], $$
+    SELECT profile_id, timestamptz '2025-10-01 00:00+00' AS as_of, bool_or(occurred_at >= '2025-10-01 00:00+00') AS label
+    FROM cdp.events GROUP BY profile_id HAVING min(occurred_at) < '2025-10-01 00:00+00'
+$$) AS training_query \gset
+CREATE TABLE trained AS
+SELECT cdp.train_logit(:'training_query', 'label', features => ARRAY['orders', 'days_since_order']) AS model;
+CREATE TABLE training AS
+SELECT label, cdp.predict(model, ARRAY[orders, days_since_order]) AS score
+FROM (:training_query) AS example, trained;
+SELECT cdp.register_model('buys_again', model, quality => (SELECT cdp.quality(cdp.metrics_agg(score, label)) FROM training),
+    scores => (SELECT array_agg(score) FROM training)) AS version FROM trained;
+SELECT cdp.create_score('buys_again', 'buys_again', $$ cdp.predict(model, ARRAY[profile.orders, profile.days_since_order]) $$);
+SELECT name, version, type, round((quality->>'auc')::numeric, 2) AS auc FROM cdp.models ORDER BY name;
+
+SELECT round(cdp.stability_index(cdp.bin_shares('{1,2,3,4,5,6,7,8}', '{3,5,7}'), cdp.bin_shares('{3,4,5,6,7,8,9,9}', '{3,5,7}'))::numeric, 3) AS index;
+
+SELECT cdp.teardown(false);
+DROP TABLE shop_order, customer, daily, model, trained, training;
+DROP FUNCTION u;
 DROP TABLE campaign, propensity, boosted, seed, lookalike, visit, offer, bandit_day;
