@@ -118,19 +118,27 @@ BEGIN
     END LOOP;
 
     EXECUTE pg_catalog.format('CREATE OR REPLACE VIEW cdp.%I AS SELECT %s FROM %s', view_name, pg_catalog.array_to_string(target, ', '), from_clause);
-    EXECUTE pg_catalog.format('ALTER VIEW cdp.%I OWNER TO %s', view_name,
-        (SELECT n.nspowner::regrole FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'cdp_data'));
+    view := pg_catalog.to_regclass(pg_catalog.format('cdp.%I', view_name));
+    IF (SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = view) <> (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'cdp_data') THEN
+        EXECUTE pg_catalog.format('ALTER VIEW cdp.%I OWNER TO %s', view_name,
+            (SELECT n.nspowner::regrole FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'cdp_data'));
+    END IF;
     FOR place IN 1 .. pg_catalog.cardinality(privileges) LOOP
         EXECUTE privileges[place];
     END LOOP;
-    EXECUTE pg_catalog.format('COMMENT ON VIEW cdp.%I IS %L', view_name, view_comment);
+    IF pg_catalog.obj_description(view, 'pg_class') IS DISTINCT FROM view_comment THEN
+        EXECUTE pg_catalog.format('COMMENT ON VIEW cdp.%I IS %L', view_name, view_comment);
+    END IF;
+    -- With hundreds of columns, most of what the change of one takes would be comments that are there.
     FOR old IN
-        SELECT a.attname AS name FROM pg_catalog.pg_attribute AS a
-        WHERE a.attrelid = pg_catalog.to_regclass(pg_catalog.format('cdp.%I', view_name)) AND a.attnum > 0
+        SELECT a.attname AS name, COALESCE(w.comment, 'dropped; the column stays, empty, while other objects depend on the view') AS comment
+        FROM pg_catalog.pg_attribute AS a
+        LEFT JOIN ROWS FROM (pg_catalog.unnest(names), pg_catalog.unnest(comments)) AS w(name, comment) ON w.name = a.attname
+        WHERE a.attrelid = view AND a.attnum > 0
+          AND pg_catalog.col_description(a.attrelid, a.attnum)
+              IS DISTINCT FROM COALESCE(w.comment, 'dropped; the column stays, empty, while other objects depend on the view')
     LOOP
-        place := pg_catalog.array_position(names, old.name::text);
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN cdp.%I.%I IS %L', view_name, old.name,
-            COALESCE(comments[place], 'dropped; the column stays, empty, while other objects depend on the view'));
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN cdp.%I.%I IS %L', view_name, old.name, old.comment);
     END LOOP;
 END
 $shape$;
