@@ -143,19 +143,19 @@ SELECT cdp.training_sql(ARRAY['orders', 'days_since_order'], $$
     SELECT profile_id, timestamptz '2025-10-01 00:00+00' AS as_of, bool_or(occurred_at >= '2025-10-01 00:00+00') AS label
     FROM cdp.events GROUP BY profile_id HAVING min(occurred_at) < '2025-10-01 00:00+00'
 $$) AS training_query \gset
+CREATE TABLE example AS :training_query;
 CREATE TABLE trained AS
-SELECT cdp.train_logit(:'training_query', 'label', features => ARRAY['orders', 'days_since_order']) AS model;
-CREATE TABLE training AS
-SELECT label, cdp.predict(model, ARRAY[orders, days_since_order]) AS score
-FROM (:training_query) AS example, trained;
-SELECT cdp.register_model('buys_again', model, quality => (SELECT cdp.quality(cdp.metrics_agg(score, label)) FROM training),
-    scores => (SELECT array_agg(score) FROM training)) AS version FROM trained;
+SELECT cdp.train_logit('SELECT label, orders, days_since_order FROM example', 'label') AS model;
+CREATE TABLE scored AS
+SELECT label, cdp.predict(model, ARRAY[orders, days_since_order]) AS score FROM example, trained;
+SELECT cdp.register_model('buys_again', model, quality => (SELECT cdp.quality(cdp.metrics_agg(score, label)) FROM scored),
+    scores => (SELECT array_agg(score) FROM scored)) AS version FROM trained;
 SELECT cdp.create_score('buys_again', 'buys_again', $$ cdp.predict(model, ARRAY[profile.orders, profile.days_since_order]) $$);
 SELECT name, version, type, round((quality->>'auc')::numeric, 2) AS auc FROM cdp.models ORDER BY name;
 
 SELECT round(cdp.stability_index(cdp.bin_shares('{1,2,3,4,5,6,7,8}', '{3,5,7}'), cdp.bin_shares('{3,4,5,6,7,8,9,9}', '{3,5,7}'))::numeric, 3) AS index;
 
 SELECT cdp.teardown(false);
-DROP TABLE shop_order, customer, daily, model, trained, training;
+DROP TABLE shop_order, customer, daily, model, trained, example, scored;
 DROP FUNCTION u;
 DROP TABLE campaign, propensity, boosted, seed, lookalike, visit, offer, bandit_day;
