@@ -131,12 +131,15 @@ class Project:
     def path(self, name):
         return self.folder / name
 
-    def dbt(self, *arguments, target="prod", fails=False):
+    def dbt(self, *arguments, target="prod", fails=False, role=None):
         """Calls dbt; unless it is to fail, that is an assertion."""
         lines = []
         runner = dbtRunner(callbacks=[lambda event: lines.append(event.info.msg) if event.info.level in ("info", "warn", "error") else None])
         options = [] if arguments[0] == "deps" else ["--target", target]
-        os.environ["DBT_USER"] = "dbt_production" if target == "prod" else "dbt_developer"
+        role = role or ("dbt_production" if target == "prod" else "dbt_developer")
+        # dbt/example/profiles.yml: who connects, and whose schema a developer's target has
+        os.environ["DBT_USER"] = role
+        os.environ["USER"] = role.removeprefix("dbt_")
         outcome = runner.invoke(["--quiet", "--no-use-colors", "--no-version-check", *arguments, "--project-dir", str(self.folder),
                                  "--profiles-dir", str(self.folder), *options])
         run = Run(outcome, "\n".join(lines))
@@ -256,6 +259,10 @@ def check_developer(project, database):
     ok(more > 0, "the developer's audience is what their predicate says", f"{more} more than in production")
     equal(database.rows(f"SELECT profile_id FROM {schema}.high_value ORDER BY 1") != [], True, "a query is an audience, too")
     entered = database.rows(f"SELECT profile_id, entered_at FROM {schema}.lapsed_vip ORDER BY 1")
+    run = project.dbt("build", target="dev", role="dbt_production")
+    equal(run.failed(), [], "so does somebody who has every right")
+    equal([name for name, content in database.platform().items() if content != before[name]], [], "and changes nothing either")
+
     model.write_text(text)
     run = project.dbt("run", "--select", "lapsed_vip", target="dev")
     equal(run.message("lapsed_vip"), f"ADDED 0, CHANGED 0, REMOVED {more}", "a developer's incremental audience")
@@ -271,24 +278,25 @@ def check_errors(project, database):
     model = project.path("models/audiences/lapsed_vip.sql")
     text = model.read_text()
     model.write_text(text.replace("profile.country IN", "profile.contry IN"))
+    source = project.path("models/sources/crm.sql")
+    source_text = source.read_text()
+    source.write_text(source_text.replace("country, newsletter", "contry, newsletter"))
+    body = project.path("models/sources/web.sql")
+    body_text = body.read_text()
+    body.write_text(body_text.replace("{{ ref('stg_page_views') }}", "select * from {{ ref('stg_page_views') }}"))
     for target in ("prod", "dev"):
-        run = project.dbt("run", "--select", "lapsed_vip+", target=target, fails=True)
+        run = project.dbt("run", "--select", "lapsed_vip", "newsletter", target=target, fails=True)
         equal(run.status("lapsed_vip"), "error", f"a predicate with an error fails ({target})")
         contains(run.message("lapsed_vip"), "column profile.contry does not exist", f"with PostgreSQL's message ({target})")
         contains(run.message("lapsed_vip"), "LINE 1: profile.contry IN ('DE', 'AT', 'CH')\n          ^", f"and the position ({target})")
         equal(run.status("newsletter"), "skipped", f"what builds on it is skipped ({target})")
-    model.write_text(text)
-    source = project.path("models/sources/crm.sql")
-    source_text = source.read_text()
-    source.write_text(source_text.replace("country, newsletter", "contry, newsletter"))
-    for target in ("prod", "dev"):
-        run = project.dbt("run", "--select", "crm", target=target, fails=True)
+        run = project.dbt("run", "--select", "crm", "web", target=target, fails=True)
         contains(run.message("crm"), 'column "contry" does not exist', f"a source with an error fails ({target})")
-        contains(run.message("crm"), "first_name, last_name, contry, newsletter", f"and shows the place ({target})")
-    source.write_text(source_text.replace("{{ ref('stg_contacts') }}", "select * from {{ ref('stg_contacts') }}"))
-    run = project.dbt("run", "--select", "crm", fails=True)
-    contains(run.message("crm"), "the body of a cdp_source model is one relation", "a source over a query is refused")
+        contains(run.message("crm"), "first_name, last_name, contry, newsletter\n  ", f"and shows the place ({target})")
+        contains(run.message("web"), "the body of a cdp_source model is one relation", f"a source over a query is refused ({target})")
+    model.write_text(text)
     source.write_text(source_text)
+    body.write_text(body_text)
     equal([name for name, content in database.platform().items() if content != before[name]], [], "errors change nothing of the platform")
 
     database.run("ALTER TABLE analytics.stg_page_views RENAME COLUMN login TO signed_in_as")
