@@ -1,7 +1,7 @@
 # Who waits for whom: the table of docs/operations.md, tried pair by pair.  One
 # session does something in a transaction that stays open, another one does
 # something else, about other people, and either gets through or is still waiting
-# after three seconds.
+# after two seconds.
 
 use strict;
 use warnings;
@@ -25,6 +25,8 @@ INSERT INTO ticket SELECT i, 'p' || i || '@example.org', 3, '2026-01-01' FROM ge
 SET client_min_messages = warning;
 SELECT cdp.create_source('crm', 'contact', record_key => 'id', observed_at => 'modified', identifiers => 'id AS crm_id, email AS email', traits => 'city AS city');
 SELECT cdp.create_source('desk', 'ticket', record_key => 'id', observed_at => 'modified', identifiers => 'email AS email', traits => 'mark AS mark', capture => 'immediate');
+SELECT cdp.create_computed_trait('visits', $$ count(*) FILTER (WHERE event.event_name = 'visit') $$);
+SELECT cdp.create_segment('visitors', $$ profile.visits > 0 $$, refresh => 'realtime');
 CALL cdp.refresh();
 SQL
 
@@ -39,6 +41,7 @@ my %call = (
 	'label' => q{SELECT cdp.cannot_link('crm_id', '%d', 'crm_id', 'nobody%2$d')},
 	'rules' => q{SELECT cdp.alter_namespace('crm_id', priority => 1 + %2$d %% 2)},
 	'declare' => q{SELECT cdp.create_source('new%2$d', 'contact', record_key => 'id', identifiers => 'email', traits => 'city || %2$d AS new%2$d')},
+	'evaluate' => q{CALL cdp.refresh_segments() /* %d */},
 	'check' => q{SELECT count(*) FROM cdp.check_identities() /* %d */},
 	'setup' => q{SELECT cdp.setup() /* %d */},
 );
@@ -64,7 +67,7 @@ sub waits
 		last;
 	}
 	my ($status, $stdout, $stderr) = $node->psql($database,
-		"SET client_min_messages = warning;\nSET statement_timeout = '3s';\nBEGIN;\n" . statement($second, 2) . ";\nROLLBACK;");
+		"SET client_min_messages = warning;\nSET statement_timeout = '2s';\nBEGIN;\n" . statement($second, 2) . ";\nROLLBACK;");
 	print $in "ROLLBACK;\n\\q\n";
 	close $in;
 	while (my $rest = <$out>) { }
