@@ -1,8 +1,8 @@
 # docs/sql-reference.md is what the catalogs say ("make sql-reference" writes it),
 # and what the pages of the capabilities call internal is no part of it.
 #
-# The page is compared on PostgreSQL 15; elsewhere it has to be made, with the same
-# objects, since versions differ in how they print a type or a default.
+# The page is compared on PostgreSQL 15 to 17, which print the same; on others it has
+# to be made, with the same objects.
 
 use strict;
 use warnings;
@@ -35,7 +35,7 @@ sub headings { return join "\n", $_[0] =~ /^(#+ .*)$/mg }
 is(headings($new), headings($page), 'docs/sql-reference.md has each object (otherwise: make sql-reference)');
 SKIP:
 {
-	skip 'compared on PostgreSQL 15', 1 unless $node->pg_version >= 15 && $node->pg_version < 16;
+	skip 'compared on PostgreSQL 15 to 17', 1 unless $node->pg_version >= 15 && $node->pg_version < 18;
 	is($new, $page, 'and says what its comment says (otherwise: make sql-reference)');
 }
 
