@@ -30,7 +30,7 @@ COMMENT ON FUNCTION cdp.view_dependents(regclass, name) IS
 
 -- Whoever reads the view has it locked, so a change waits for long reports, and everybody else waits for
 -- the change: hence no longer than two seconds at a time.
-CREATE FUNCTION cdp.lock_view(view regclass) RETURNS void
+CREATE FUNCTION cdp.lock_view(view regclass, with_tables boolean DEFAULT true) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '2s'
@@ -38,7 +38,12 @@ AS $lock$
 BEGIN
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
-            EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', view);
+            IF with_tables THEN
+                EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', view);
+            ELSE
+                -- LOCK takes the tables of the view along; this changes nothing, and locks the view alone.
+                EXECUTE pg_catalog.format('ALTER VIEW %s ALTER COLUMN profile_id DROP DEFAULT', view);
+            END IF;
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
             PERFORM pg_catalog.pg_sleep(0.2 * attempt);
@@ -49,8 +54,8 @@ BEGIN
         HINT = 'Repeat the call when long reports have ended; pg_stat_activity shows them.';
 END
 $lock$;
-COMMENT ON FUNCTION cdp.lock_view(regclass) IS
-'Internal: locks a view and its tables for a change of their columns, with patience but without holding up others for long.';
+COMMENT ON FUNCTION cdp.lock_view(regclass, boolean) IS
+'Internal: locks a view, and its tables unless told otherwise, for a change of their columns, with patience but without holding up others for long.';
 
 CREATE FUNCTION cdp.shape_view(
     view_name name, from_clause text, names text[], types text[], expressions text[], comments text[], view_comment text)

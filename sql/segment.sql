@@ -93,7 +93,8 @@ BEGIN
             HINT = 'Drop segments that nobody uses with cdp.drop_segment.';
     END IF;
     IF pg_catalog.to_regclass('cdp.profile_segments') IS NOT NULL THEN
-        PERFORM cdp.lock_view('cdp.profile_segments');
+        -- Whoever reads people is not in the way.
+        PERFORM cdp.lock_view('cdp.profile_segments', false);
     END IF;
     PERFORM cdp.shape_view('profile_segments', 'cdp_data.profile_row AS p', wanted.names, wanted.types, wanted.expressions, wanted.comments,
         'one row per person: whether they are in each segment');

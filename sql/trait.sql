@@ -461,7 +461,7 @@ BEGIN
             MESSAGE = pg_catalog.format('%s has a column "%s" already', view, $3),
             HINT = 'It is that of one that was dropped, which other objects still read.';
     END IF;
-    PERFORM cdp.lock_view(view);
+    PERFORM cdp.lock_view(view, $1 = 'trait');
     -- What was built on the view refers to the column by number and goes on.
     EXECUTE pg_catalog.format('ALTER VIEW %s RENAME COLUMN %I TO %I', view, $2, $3);
     IF $1 = 'trait' THEN
