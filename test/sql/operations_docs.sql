@@ -41,6 +41,7 @@ SELECT severity, "check", detail FROM cdp.health;
 SELECT cdp.alter_source('desk', identifiers => 'sender AS email');
 CALL cdp.refresh();
 SELECT count(*) FROM cdp.health;
+CALL cdp.expire_segments();
 DELETE FROM cdp_data.refresh_log WHERE started_at < now() - interval '90 days';
 SELECT source, status FROM cdp.sources ORDER BY source;
 SELECT * FROM cdp.check_identities();

@@ -1,5 +1,6 @@
 # The scripts of docs/operations.md, as the page has them: the nightly refresh with
-# its alert, and backup and restore.  mail is one that writes to a file.
+# its alert, backup and restore, and the background worker's settings.  mail is one
+# that writes to a file.
 
 use strict;
 use warnings;
@@ -66,6 +67,21 @@ for my $query ('SELECT * FROM cdp.profiles ORDER BY 1', 'SELECT * FROM cdp.ident
 	is($node->safe_psql('shop_copy', $query), $node->safe_psql('shop', $query), "restored: $query");
 }
 like($node->safe_psql('shop_copy', 'SET SESSION AUTHORIZATION shop_owner; SELECT cdp.setup()'), qr/up to date/, 'restored: its owner calls setup');
+
+# The background worker: a window of three seconds closes while nobody calls anything.
+my ($worker) = $page =~ /^```ini\n(.*?)^```$/ms;
+my ($library) = slurp_file($ENV{CDP_TEMP_CONFIG} // $ENV{TEMP_CONFIG}) =~ /^extension_destdir = '(.*)'/m;
+my ($path) = defined $library ? glob("$library/usr/lib/postgresql/*/lib") : ();
+$node->append_conf('postgresql.conf', $worker . "cdp.worker_interval = 1\n" . (defined $path ? "dynamic_library_path = '$path:\$libdir'\n" : ''));
+$node->restart;
+$node->safe_psql('shop', <<'SQL');
+SET SESSION AUTHORIZATION shop_owner;
+SELECT cdp.create_segment('here', $$ count(*) FILTER (WHERE event.occurred_at > now() - interval '3 seconds') > 0 $$, refresh => 'realtime');
+CALL cdp.refresh();
+SELECT cdp.track('{"crm_id": "17"}', 'visit', now(), '{}', 'web', 'v1');
+SQL
+like($node->safe_psql('shop', q{SELECT string_agg(change, ' ' ORDER BY changed_at) FROM cdp.segment_changes WHERE segment = 'here'}), qr/^entered/, 'a realtime segment: entered');
+ok($node->poll_query_until('shop', q{SELECT count(*) = 1 FROM cdp.segment_changes WHERE segment = 'here' AND change = 'exited'}), 'the worker lets the window close');
 
 $node->stop;
 done_testing();
