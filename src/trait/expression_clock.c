@@ -271,7 +271,7 @@ static Node *
 time_since(Node *node)
 {
 	if (IsA(node, OpExpr) && castNode(OpExpr, node)->opfuncid == F_TIMESTAMPTZ_MI &&
-		is_bare_clock(linitial(castNode(OpExpr, node)->args)) && !clock_is_read(lsecond(castNode(OpExpr, node)->args)))
+		is_bare_clock(linitial(castNode(OpExpr, node)->args)))
 		return lsecond(castNode(OpExpr, node)->args);
 	return NULL;
 }
@@ -299,7 +299,12 @@ is_order(const OpExpr *operation)
 	return false;
 }
 
-/* A comparison of a known form: notes when it changes. */
+static bool window_walker(Node *node, void *argument);
+
+/*
+ * A comparison of a known form: notes when it changes.  The other side may read
+ * the clock for its part: until that changes it, it is a time like others.
+ */
 static bool
 find_comparison(Finding *finding, OpExpr *operation)
 {
@@ -312,22 +317,25 @@ find_comparison(Finding *finding, OpExpr *operation)
 		Interval   *width;
 		Node	   *at;
 
-		if (!clock_is_read(side) || clock_is_read(other))
+		if (!clock_is_read(side))
 			continue;
 		if (is_time(exprType(other)) && (width = distance_from_clock(side)) != NULL)
 		{
 			add_window(finding, WINDOW_CLOSES, cast_to(copyObject(other), TIMESTAMPTZOID, -1), width);
+			(void) window_walker(other, finding);
 			return true;
 		}
 		if ((width = interval_constant(other)) != NULL && (at = time_since(side)) != NULL)
 		{
+			(void) window_walker(at, finding);
 			/* intervals are compared with days of 24 hours and months of 30 days */
-			Interval   *exact = palloc0(sizeof(Interval));
+			if (fabs(length_of(width)) <= (double) FAR_AWAY)
+			{
+				Interval   *exact = palloc0(sizeof(Interval));
 
-			if (fabs(length_of(width)) > (double) FAR_AWAY)
-				return true;
-			exact->time = width->time + (width->day + (int64) width->month * DAYS_PER_MONTH) * USECS_PER_DAY;
-			add_window(finding, WINDOW_CLOSES, copyObject(at), exact);
+				exact->time = width->time + (width->day + (int64) width->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+				add_window(finding, WINDOW_CLOSES, copyObject(at), exact);
+			}
 			return true;
 		}
 	}
@@ -368,6 +376,18 @@ window_walker(Node *node, void *argument)
 
 	if (node == NULL)
 		return false;
+	if (IsA(node, Aggref) && finding->depth > 0 && (int) castNode(Aggref, node)->agglevelsup == finding->depth)
+	{
+		/* it reads nothing of the subqueries that it stands in */
+		Node	   *aggregate = copyObject(node);
+		int			depth = finding->depth;
+
+		IncrementVarSublevelsUp(aggregate, -depth, depth);
+		finding->depth = 0;
+		(void) window_walker(aggregate, argument);
+		finding->depth = depth;
+		return false;
+	}
 	if (finding->depth == 0)
 	{
 		if (IsA(node, OpExpr) && find_comparison(finding, castNode(OpExpr, node)))
@@ -383,7 +403,7 @@ window_walker(Node *node, void *argument)
 		add_window(finding, WINDOW_ANY, NULL, NULL);
 		return false;
 	}
-	if (IsA(node, Aggref) && (int) castNode(Aggref, node)->agglevelsup == finding->depth && finding->depth == 0)
+	if (IsA(node, Aggref) && finding->depth == 0 && castNode(Aggref, node)->agglevelsup == 0)
 	{
 		Finding		around = *finding;
 		List	   *conditions = make_ands_implicit(castNode(Aggref, node)->aggfilter);

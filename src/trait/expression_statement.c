@@ -660,6 +660,8 @@ compile(List *expressions, ExpressionShape shape, int flags, Query *population)
 		due = clock_due(windows, clock, compilation.owner.time_zone);
 		if (due == NULL)
 			due = (Node *) makeNullConst(TIMESTAMPTZOID, -1, InvalidOid);
+		if (flags & EXPRESSION_AS_OF)
+			due = clock_replace(due, clock);
 		due = cut_mutator(due, &cutting);
 	}
 
