@@ -51,6 +51,8 @@ typedef struct Cutting
 	List	   *summary;		/* aggregates, of the analysed form */
 	List	   *details;		/* lists of aggregates, by level: each may read the results of those before */
 	List	   *none;			/* those of the summary whose value over no events is not NULL */
+	List	   *packed;			/* the summary of everybody by many expressions: what is evaluated for it */
+	PackedPlace *places;		/* and where the aggregates of the summary are found in that */
 	int			depth;
 } Cutting;
 
@@ -425,23 +427,45 @@ prefilter(List *aggregates)
 	return list_length(filters) == 1 ? linitial(filters) : (Node *) makeBoolExpr(OR_EXPR, filters, -1);
 }
 
-/* Fills a subquery over events with aggregates, of which the first has that number among its columns. */
+/* Fills a grouped query over events with aggregates, of which the first has that number among its columns. */
+static void
+fill_query(Query *subquery, Placing placing, List *aggregates, int first, Node *condition, bool is_large)
+{
+	ListCell   *cell;
+
+	placing.event = relation_number(subquery, "event");
+	foreach (cell, aggregates)
+	{
+		Node	   *tree = place_mutator(lfirst(cell), &placing);
+
+		set_target(subquery, first + foreach_current_index(cell), is_large ? pack_constants(tree, NULL) : tree);
+	}
+	subquery->hasAggs = true;
+	if (condition != NULL)
+		add_condition(subquery, place_mutator(copyObject(condition), &placing));
+}
+
+/* The same for a subquery of that name. */
 static void
 fill_subquery(Query *query, Placing placing, const char *name, List *aggregates, int first, Node *condition)
 {
 	int			number = relation_number(query, name);
-	Query	   *subquery;
-	ListCell   *cell;
 
-	if (number == 0)
-		return;
-	subquery = list_nth_node(RangeTblEntry, query->rtable, number - 1)->subquery;
-	placing.event = relation_number(subquery, "event");
-	foreach (cell, aggregates)
-		set_target(subquery, first + foreach_current_index(cell), place_mutator(lfirst(cell), &placing));
-	subquery->hasAggs = true;
-	if (condition != NULL)
-		add_condition(subquery, place_mutator(copyObject(condition), &placing));
+	if (number != 0)
+		fill_query(list_nth_node(RangeTblEntry, query->rtable, number - 1)->subquery, placing, aggregates, first, condition, false);
+}
+
+/* Fills the summary of everybody by many expressions, which has a query of its own below it. */
+static void
+fill_packed(Query *query, const Placing *placing, const Cutting *cutting, Node *condition)
+{
+	Query	   *summary = list_nth_node(RangeTblEntry, query->rtable, relation_number(query, "summary") - 1)->subquery;
+	int			number = relation_number(summary, "packed");
+	Placing		inner = *placing;
+
+	fill_query(list_nth_node(RangeTblEntry, summary->rtable, number - 1)->subquery, inner, cutting->packed, 2, condition, true);
+	for (int i = 0; i < list_length(cutting->summary); i++)
+		set_target(summary, 2 + i, packed_result(cutting->packed, cutting->places[i], number, 2));
 }
 
 /* ---------- the frame ---------- */
@@ -514,6 +538,14 @@ append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutt
 		appendStringInfoString(sql, " CROSS JOIN LATERAL (SELECT ");
 		append_placeholders(sql, list_length(cutting->summary));
 		appendStringInfo(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) %s) AS summary", person);
+	}
+	else if (cutting->packed != NIL)
+	{
+		appendStringInfoString(sql, " LEFT JOIN (SELECT packed.profile_id, ");
+		append_placeholders(sql, list_length(cutting->summary));
+		appendStringInfoString(sql, " FROM (SELECT event.profile_id, ");
+		append_placeholders(sql, list_length(cutting->packed));
+		appendStringInfoString(sql, " FROM cdp.events AS event GROUP BY event.profile_id) AS packed) AS summary ON summary.profile_id OPERATOR(pg_catalog.=) profile.profile_id");
 	}
 	else if (cutting->summary != NIL)
 	{
@@ -665,6 +697,9 @@ compile(List *expressions, ExpressionShape shape, int flags, Query *population)
 		due = cut_mutator(due, &cutting);
 	}
 
+	if (shape == EXPRESSION_EVERYBODY && population == NULL)
+		cutting.packed = pack_counts(cutting.summary, get_attnum(compilation.events, "event_name"), &cutting.places);
+
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, population != NULL ? "SELECT population.profile_id, population.as_of, population.label" : "SELECT profile.profile_id");
 	if (shape != EXPRESSION_MEMBERS)
@@ -693,7 +728,10 @@ compile(List *expressions, ExpressionShape shape, int flags, Query *population)
 	foreach (cell, cutting.details)
 		outer.details = lappend_int(outer.details, relation_number(query, detail_name(foreach_current_index(cell))));
 	inner.details = outer.details;
-	fill_subquery(query, inner, "summary", cutting.summary, shape == EXPRESSION_GIVEN ? 1 : 2, both(prefilter(cutting.summary), hidden));
+	if (cutting.packed != NIL)
+		fill_packed(query, &inner, &cutting, both(prefilter(cutting.summary), hidden));
+	else
+		fill_subquery(query, inner, "summary", cutting.summary, shape == EXPRESSION_GIVEN ? 1 : 2, both(prefilter(cutting.summary), hidden));
 	foreach (cell, cutting.details)
 		fill_subquery(query, inner, detail_name(foreach_current_index(cell)), lfirst(cell), 1, both(prefilter(lfirst(cell)), hidden));
 	fill_subquery(query, inner, "none", cutting.none, 1, NULL);

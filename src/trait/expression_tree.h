@@ -65,6 +65,18 @@ extern void expression_fact(ExpressionFacts *facts, const char *kind, const char
 extern void expression_collect_facts(const Compilation *compilation, Node *tree, ExpressionFacts *facts);
 extern Node *expression_single(const char *sql);
 
+/* Where the result of an aggregate is found once counts are packed. */
+typedef struct PackedPlace
+{
+	int			aggregate;		/* number of the aggregate, from 1 */
+	int			element;		/* of its result, from 1; 0: the result itself */
+} PackedPlace;
+
+/* expression_pack.c */
+extern Node *pack_constants(Node *node, void *argument);
+extern List *pack_counts(List *aggregates, AttrNumber event_name, PackedPlace **places);
+extern Node *packed_result(List *aggregates, PackedPlace place, int relation, int first);
+
 /* expression_clock.c */
 extern bool clock_is_read(Node *tree);
 extern Node *clock_replace(Node *tree, Node *clock);
