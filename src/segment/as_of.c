@@ -48,7 +48,11 @@ require_reader(void)
 					 errmsg("the views of cdp are missing"),
 					 errhint("The owner of the storage calls SELECT cdp.setup();")));
 		if (pg_class_aclcheck(view, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_VIEW, psprintf("cdp.%s", views[i]));
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied for view cdp.%s", views[i]),
+					 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'reader').",
+							 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))))));
 	}
 }
 
@@ -90,8 +94,8 @@ cdp_segment_at(PG_FUNCTION_ARGS)
 				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "name" : "at")));
 	clock = PG_GETARG_DATUM(1);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	segment = expression_find("segment", text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	require_reader();
+	segment = expression_find("segment", text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	expression_refuse_query(segment);
 	sql = expression_statement(list_make1(segment), EXPRESSION_MEMBERS, EXPRESSION_AS_OF);
 
@@ -268,6 +272,7 @@ cdp_training_sql(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("traits must not be empty"),
 				 errhint("Name traits and segments: ARRAY['country', 'lifetime_value', 'segment.employee'].")));
+	require_reader();
 	population = analyse_population(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	for (int i = 0; i < count; i++)
 	{

@@ -728,11 +728,11 @@ cdp_explain_segment(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "name" : "profile_id")));
 	InitMaterializedSRF(fcinfo, 0);
+	require_reader();
 	explanation.segment = expression_find("segment", text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	explanation.is_as_of = !PG_ARGISNULL(2);
 	if (explanation.is_as_of)
 		explanation.at = PG_GETARG_TIMESTAMPTZ(2);
-	require_reader();
 	person = find_person(PG_GETARG_INT64(1), explanation.segment, TimestampTzGetDatum(explanation.at), explanation.is_as_of);
 	explanation.person = person.id;
 

@@ -100,10 +100,12 @@ SELECT cdp.training_sql('{country, german}', 'SELECT 1 AS profile_id, timestampt
 SELECT cdp.training_sql('{country, points}', 'SELECT 1 AS profile_id, timestamptz ''2026-02-20'' AS as_of, 1 AS label') IS NOT NULL AS without_expressions;
 SELECT cdp.training_sql('{country, german}', 'SELECT person AS profile_id, at AS as_of, outcome AS label FROM shop.decision') AS statement \gset
 :statement;
+\set VERBOSITY sqlstate
 SET ROLE training_other;
 SELECT cdp.training_sql('{country, german}', 'SELECT 1 AS profile_id, timestamptz ''2026-02-20'' AS as_of, 1 AS label');
 :statement;
 RESET ROLE;
+\set VERBOSITY default
 
 DROP SCHEMA shop CASCADE;
 DROP TABLE chosen;

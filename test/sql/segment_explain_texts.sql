@@ -58,7 +58,13 @@ INSERT INTO atom (number, text) VALUES
     (45, $$profile.name IS NOT NFD NORMALIZED$$),
     (46, $$overlay(profile.name placing 'x' from 1) <> 'b'$$),
     (47, $$percentile_disc(0.5) WITHIN GROUP (ORDER BY event.event_name) = 'buy'$$),
-    (48, $$'x' || profile.name || ' OR ( ' <> ''$$);
+    (48, $$'x' || profile.name || ' OR ( ' <> ''$$),
+    (49, $$profile.event_count > 100$$),
+    (50, $$profile.name IS NULL$$),
+    (51, $$profile.name LIKE '%)'$$),
+    (52, $$false$$),
+    (53, $$count(*) > 7 + (2)$$),
+    (54, $$profile.name = 'a OR b'$$);
 -- alone
 UPDATE atom AS a SET result = (SELECT p.members = 1 FROM cdp.preview_segment(a.text) AS p);
 SELECT count(*) FILTER (WHERE result) > 25 AS many_hold, count(*) FILTER (WHERE NOT result) > 5 AS some_do_not FROM atom;
