@@ -52,6 +52,8 @@
 #define RESTART_LAST		300
 /* A worker that ran as long was well. */
 #define RESTART_WELL		60
+/* How often the launcher, whom nobody tells, looks whether workers run; in milliseconds. */
+#define LAUNCHER_LOOKS		1000
 
 /* A pair of cdp.worker_databases. */
 typedef struct WorkerPair
@@ -182,7 +184,7 @@ worker_init(void)
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = RESTART_FIRST;
-	strlcpy(worker.bgw_library_name, "cdp", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "$libdir/cdp", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "cdp_worker_launcher_main", BGW_MAXLEN);
 	strlcpy(worker.bgw_name, "cdp worker launcher", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "cdp worker launcher", BGW_MAXLEN);
@@ -201,9 +203,8 @@ start_worker(LaunchedWorker *launched)
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_notify_pid = MyProcPid;
 	memcpy(worker.bgw_extra, &launched->pair, sizeof(launched->pair));
-	strlcpy(worker.bgw_library_name, "cdp", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "$libdir/cdp", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "cdp_worker_main", BGW_MAXLEN);
 	snprintf(worker.bgw_name, BGW_MAXLEN, "cdp worker for database %s", launched->pair.database);
 	strlcpy(worker.bgw_type, "cdp worker", BGW_MAXLEN);
@@ -301,7 +302,10 @@ cdp_worker_launcher_main(Datum argument)
 			if (!launched->is_wanted)
 			{
 				if (launched->handle != NULL)
+				{
 					TerminateBackgroundWorker(launched->handle);
+					wait = LAUNCHER_LOOKS;
+				}
 				else
 				{
 					workers = foreach_delete_current(workers, cell);
@@ -311,12 +315,7 @@ cdp_worker_launcher_main(Datum argument)
 			}
 			if (launched->handle == NULL && launched->start_at <= now)
 				start_worker(launched);
-			if (launched->handle == NULL)
-			{
-				long		until = TimestampDifferenceMilliseconds(now, launched->start_at) + 1;
-
-				wait = wait < 0 ? until : Min(wait, until);
-			}
+			wait = LAUNCHER_LOOKS;
 		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (wait >= 0 ? WL_TIMEOUT : 0), wait, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

@@ -30,10 +30,10 @@ INSERT INTO seen VALUES (0);
 CREATE FUNCTION news() RETURNS TABLE (segment text, who text, change text, cause text) LANGUAGE sql AS $$
     WITH found AS (SELECT c.* FROM cdp_data.segment_change AS c, seen AS s WHERE c.change_id > s.change_id),
          noted AS (UPDATE seen SET change_id = COALESCE((SELECT max(f.change_id) FROM found AS f), change_id))
-    SELECT e.name, (SELECT min(i.value) FROM cdp.identifiers AS i WHERE i.profile_id = cdp.canonical_id(f.profile_id)) ||
-                   CASE WHEN cdp.canonical_id(f.profile_id) <> f.profile_id THEN ' (retired)' ELSE '' END,
+    SELECT e.name, (SELECT min(i.value) FROM cdp.identifiers AS i WHERE i.profile_id = n.id) || CASE WHEN n.id <> f.profile_id THEN ' (retired)' ELSE '' END,
            CASE WHEN f.is_entry THEN 'in' ELSE 'out' END, f.cause
-    FROM found AS f JOIN cdp_data.expression AS e ON e.expression_id = f.segment_id ORDER BY 1, 2, f.change_id
+    FROM found AS f JOIN cdp_data.expression AS e ON e.expression_id = f.segment_id
+    CROSS JOIN LATERAL (SELECT cdp.canonical_id(f.profile_id) OFFSET 0) AS n(id) ORDER BY 1, 2, f.change_id
 $$;
 
 
