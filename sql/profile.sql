@@ -421,6 +421,8 @@ DECLARE
     counted record;
     identifiers jsonb;
     traits jsonb;
+    computed jsonb;
+    segments jsonb;
     recent jsonb;
     known boolean;
 BEGIN
@@ -476,13 +478,23 @@ BEGIN
         ORDER BY e.occurred_at DESC, e.source, e.record_key LIMIT $2
     ) AS k;
 
+    IF EXISTS (SELECT FROM cdp_data.expression AS e WHERE e.kind = 'trait') THEN
+        SELECT pg_catalog.jsonb_object_agg(e.name, v.value -> e.name) INTO computed
+        FROM (SELECT pg_catalog.to_jsonb(p.*) AS value FROM cdp_data.profile_row AS p WHERE p.profile_id = wanted) AS v
+        JOIN cdp_data.expression AS e ON e.kind = 'trait' WHERE v.value -> e.name <> 'null';
+    END IF;
+    SELECT pg_catalog.jsonb_object_agg(e.name, m.entered_at) INTO segments
+    FROM cdp_data.expression AS e JOIN cdp_data.segment_member AS m ON m.segment_id = e.expression_id AND m.profile_id = wanted
+    WHERE e.kind = 'segment';
+
     RETURN pg_catalog.jsonb_build_object('profile_id', wanted, 'is_known', known, 'first_seen', counted.first_seen, 'last_seen', counted.last_seen,
         'event_count', counted.event_count, 'record_count', counted.record_count, 'identifiers', identifiers,
-        'traits', COALESCE(traits, '{}'), 'events', COALESCE(recent, '[]'));
+        'traits', COALESCE(traits, '{}'), 'computed_traits', COALESCE(computed, '{}'), 'segments', COALESCE(segments, '{}'),
+        'events', COALESCE(recent, '[]'));
 END
 $get$;
 COMMENT ON FUNCTION cdp.get_profile(bigint, integer) IS
-'Everything about one person as one JSON object: identifiers, traits with the record that each value comes from, counts, and the latest events (NULL: all).  A retired id leads to its successor; NULL for an id that was never given.';
+'Everything about one person as one JSON object: identifiers, traits with the record that each value comes from, computed traits, segments with the time of entry, counts, and the latest events (NULL: all).  A retired id leads to its successor; NULL for an id that was never given.';
 
 CREATE FUNCTION cdp.get_profile(namespace text, value text, events integer DEFAULT 20) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE

@@ -75,6 +75,14 @@ RESET ALL;
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 
+-- and all of one person's
+SELECT cdp.create_computed_trait('shoe_size', '42');
+SELECT cdp.create_computed_trait('unknown', 'NULL::date');
+UPDATE cdp_data.profile_row SET shoe_size = 42;
+SELECT v -> 'segments' AS segments, v -> 'computed_traits' AS computed_traits FROM cdp.get_profile('crm_id', '4') AS v;
+SELECT v -> 'segments' AS segments, v -> 'computed_traits' AS computed_traits FROM cdp.get_profile('crm_id', '8') AS v;
+SELECT cdp.drop_computed_trait('shoe_size'), cdp.drop_computed_trait('unknown');
+
 -- ---------- days ----------
 SELECT * FROM cdp.segment_daily WHERE day < '2026-01-07' ORDER BY segment, day;
 SELECT segment, max(day) = (now() AT TIME ZONE 'UTC')::date AS until_today, count(*) = max(day) - min(day) + 1 AS every_day FROM cdp.segment_daily GROUP BY segment ORDER BY segment;
