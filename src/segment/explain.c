@@ -165,10 +165,7 @@ run_statement(const Explanation *explanation, List *items)
 	cdp_query_free(query);
 	source_owner_leave(&owner);
 	if (!receiving.found)
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("profile " INT64_FORMAT " is not in cdp.profiles", explanation->person),
-				 errhint("It came, or changed, since the last refresh: CALL cdp.refresh() brings cdp.profiles up to date.")));
+		elog(ERROR, "profile " INT64_FORMAT " was in cdp.profiles a moment ago", explanation->person);
 }
 
 /* Errors that are about the session or the server, not about the expression. */
@@ -180,11 +177,10 @@ is_for_caller(int sqlstate)
 		case ERRCODE_TRANSACTION_ROLLBACK:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_NO_DATA:
 		case ERRCODE_INTERNAL_ERROR:
 			return true;
 		default:
-			return sqlstate == ERRCODE_NO_DATA_FOUND;
+			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
 	}
 }
 

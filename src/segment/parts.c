@@ -338,10 +338,11 @@ input_walker(Node *node, void *argument)
 			/* a name alone is a column of whichever has it */
 			Oid			schema = get_namespace_oid("cdp", true);
 			Oid			profiles = OidIsValid(schema) ? get_relname_relid("profiles", schema) : InvalidOid;
+			Oid			events = OidIsValid(schema) ? get_relname_relid("events", schema) : InvalidOid;
 
 			if (OidIsValid(profiles) && get_attnum(profiles, first) > 0)
 				add_input(search, INPUT_PROFILE, first, psprintf("profile.%s", quote_identifier(first)));
-			else if (strcmp(first, "profile") != 0 && strcmp(first, "segment") != 0)
+			else if (OidIsValid(events) && get_attnum(events, first) == InvalidAttrNumber)
 				add_input(search, INPUT_SEGMENT, first, psprintf("segment.%s", quote_identifier(first)));
 		}
 		return false;
