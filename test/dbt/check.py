@@ -334,17 +334,16 @@ profile.is_known -- a comment at the end""",
     "changing.sql": """-- depends_on: {{ ref('customer_refresh') }}
 {{ config(materialized='cdp_audience', output=var('output'), include_anonymous=false, columns=['Country code']) }}
 profile.event_count >= 0""",
-    "ids.sql": """{{ config(materialized='cdp_source', source='lifetime values', record_key='profile_id', profile_id='profile_id', traits='lifetime_value') }}
-{{ ref('customer_lifetime_value') }}""",
     "broken.sql": """{{ config(materialized='cdp_source', record_key='profile_id', profile_id='profile_id', traits='1 AS one') }}
 {{ ref('customer_rfm_scores') }}""",
-    "some.sql": """{{ config(materialized='cdp_refresh', sources=['lifetime values', 'broken'], on_error='report', full_compare=true) }}
+    "some.sql": """{{ config(materialized='cdp_refresh', sources=['ids', 'broken'], on_error='report', full_compare=true,
+    pre_hook="HOOK") }}
 select * from {{ ref('ids') }} union all select * from {{ ref('broken') }}""",
     "subscribers.sql": """{{ config(materialized='table') }}
 select id, email, newsletter from {{ ref('stg_contacts') }} where newsletter""",
-    "queued.sql": """{{ config(materialized='cdp_source', record_key='id', identifiers='email, id AS crm_id', capture='queue') }}
+    "queued.sql": """{{ config(materialized='cdp_source', source='all "subscribers"', record_key='id', identifiers='email, id AS crm_id', capture='queue') }}
 {{ ref('subscribers') }}""",
-    "queued_refresh.sql": """{{ config(materialized='cdp_refresh', sources=['queued']) }}
+    "queued_refresh.sql": """{{ config(materialized='cdp_refresh', sources=['all "subscribers"']) }}
 select * from {{ ref('queued') }}""",
     "regions.sql": """-- depends_on: {{ ref('customer_refresh') }}
 {{ config(materialized='table') }}
@@ -363,8 +362,13 @@ select r.*, p.country in ('DE', 'AT') as is_near from {{ ref('customer_rfm') }} 
 def check_options(project, database):
     folder = project.path("models/options")
     folder.mkdir()
-    for name, text in OPTIONS.items():
-        (folder / name).write_text("{#- " + name + " -#}\n" + text + "\n")
+    # What the page shows that is no file of the example.
+    page = (TOP / "docs/dbt.md").read_text()
+    hook = re.search(r'pre_hook="(.*?)"', page, re.DOTALL)[1]
+    shown = {"ids.sql": re.search(r"^```jinja\n([^`]*profile_id='profile_id'[^`]*)^```", page, re.MULTILINE)[1]}
+    show = re.search(r'^dbt show --inline "(.*)"$', page, re.MULTILINE)[1]
+    for name, text in (OPTIONS | shown).items():
+        (folder / name).write_text("{#- " + name + " -#}\n" + text.replace("HOOK", hook) + "\n")
     variables = "output: incremental"
     database.run("ALTER TABLE analytics.raw_contacts ADD COLUMN code text; UPDATE analytics.raw_contacts SET code = country")
     project.path("models/staging/stg_contacts.sql").write_text("select * from {{ ref('raw_contacts') }}")
@@ -392,7 +396,7 @@ def check_options(project, database):
     contains(run.output, "0 new, 0 changed, 0 retracted, 0 rejected", "and nothing of it changed")
     database.run("UPDATE analytics.subscribers SET email = 'moved.' || email WHERE id = (SELECT min(id) FROM analytics.subscribers)")
     run = project.dbt("run", "--select", "queued_refresh")
-    contains(run.output, "source queued (captured): ok, 1 rows read, 0 new, 1 changed", "and what changes in it is read by key")
+    contains(run.output, 'source all "subscribers" (captured): ok, 1 rows read, 0 new, 1 changed', "and what changes in it is read by key")
 
     run = project.dbt("run", "--select", "divides", "lapsed_vip", "--vars", variables, fails=True)
     contains(run.message("divides"), "division by zero", "a predicate that fails for somebody says why")
@@ -409,11 +413,15 @@ def check_options(project, database):
     project.dbt("run", "--select", "ids", "broken", "some", "--vars", variables)
     database.run("ALTER TABLE analytics.customer_rfm_scores RENAME COLUMN profile_id TO person")
     run = project.dbt("run", "--select", "some", "--vars", variables)
-    equal(database.rows("SELECT source, status FROM analytics.some ORDER BY 1"), [("broken", "stopped"), ("lifetime values", "ok")], "a refresh that only reports")
-    contains(run.output, "source lifetime values (full)", "of some sources")
+    equal(database.rows("SELECT source, status FROM analytics.some ORDER BY 1"), [("broken", "stopped"), ("ids", "ok")], "a refresh that only reports")
+    contains(run.output, "source ids (full)", "of some sources")
     equal("source crm" in run.output, False, "and of no other one")
     equal(database.value("SELECT count(*) FROM cdp.profiles WHERE lifetime_value IS NOT NULL"), database.value("SELECT count(*) FROM analytics.customer_lifetime_value"), "results of a model are traits")
     database.run("ALTER TABLE analytics.customer_rfm_scores RENAME COLUMN person TO profile_id")
+    equal(database.value("SELECT bool_and(p.orders = (SELECT count(*) FROM cdp.events AS e WHERE e.profile_id = p.profile_id AND e.event_name = 'purchase')) FROM cdp.profiles AS p"),
+          True, "a computed trait declared by a hook")
+    run = project.dbt("show", "--inline", show, "--output", "json", target="dev")
+    equal(run.nodes["inline_query"].agate_table[0][0], database.value("SELECT count(*) FROM cdp.profiles WHERE newsletter"), "a predicate is counted before it is a model")
     shutil.rmtree(folder)
 
 
