@@ -453,7 +453,7 @@ BEGIN
     UNION ALL
     SELECT 'windows are not closed', 'warning', pg_catalog.format('people should have been looked at since %s, because a window of a real-time expression closed', d.due_at),
            'Let a scheduler, or the background worker, call cdp.expire_segments() every minute, and see whether it still does.', d.due_at
-    FROM (SELECT u.due_at FROM cdp_data.expression_due AS u WHERE pg_catalog.isfinite(u.due_at) ORDER BY u.due_at LIMIT 1) AS d
+    FROM (SELECT u.due_at FROM cdp_data.expression_due AS u WHERE u.due_at > '-infinity' AND u.due_at < 'infinity' ORDER BY u.due_at LIMIT 1) AS d
     WHERE d.due_at < pg_catalog.now() - '2 hours'::interval
     UNION ALL
     SELECT 'people were put off', 'info', 'some people have more events than the option realtime_max_events, or were busy, and wait for the next evaluation',

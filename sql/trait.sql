@@ -370,7 +370,10 @@ BEGIN
                ON (a.kind, a.name) = (b.kind, b.name)
                WHERE a.kind IS NULL OR b.kind IS NULL) THEN
             IF (known.is_realtime, known.description) IS DISTINCT FROM (wanted.refresh = 'realtime', wanted.description) THEN
-                UPDATE cdp_data.expression AS e SET is_realtime = wanted.refresh = 'realtime', description = wanted.description
+                -- An evaluation under way goes by what it was.
+                UPDATE cdp_data.expression AS e
+                SET is_realtime = wanted.refresh = 'realtime', description = wanted.description,
+                    changed_at = CASE WHEN known.is_realtime = (wanted.refresh = 'realtime') THEN e.changed_at ELSE pg_catalog.now() END
                 WHERE e.expression_id = known.expression_id;
                 IF wanted.refresh = 'realtime' AND NOT known.is_realtime THEN
                     -- Since its last evaluation it was not followed.
@@ -467,7 +470,7 @@ BEGIN
     IF $1 = 'trait' THEN
         EXECUTE pg_catalog.format('ALTER TABLE cdp_data.profile_row RENAME COLUMN %I TO %I', $2, $3);
     END IF;
-    UPDATE cdp_data.expression AS e SET name = $3 WHERE e.expression_id = renamed;
+    UPDATE cdp_data.expression AS e SET name = $3, changed_at = pg_catalog.now() WHERE e.expression_id = renamed;
     IF $1 = 'trait' THEN
         PERFORM cdp.shape_profiles();
         -- The column of a namespace of the old name comes back.
@@ -578,6 +581,8 @@ CREATE FUNCTION cdp.is_missing_fact(fact_kind text, fact_name text) RETURNS bool
     SET search_path = pg_catalog, pg_temp
 AS $missing$
 DECLARE
+    call text;
+    name text;
     parts text[];
 BEGIN
     IF fact_name = '*' THEN
@@ -593,8 +598,14 @@ BEGIN
                                WHERE a.attrelid = pg_catalog.to_regclass('cdp.events') AND a.attname = fact_name AND a.attnum > 0 AND NOT a.attisdropped);
         WHEN 'function' THEN
             -- Looked up in the catalogs, since who asks need not have rights on the schema.
-            RETURN NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid::regprocedure::text = pg_catalog.replace(fact_name, 'pg_catalog.', '')
-                               AND p.proname = ANY (pg_catalog.parse_ident(pg_catalog.substring(fact_name, '^[^(]*'))));
+            call := pg_catalog.replace(fact_name, 'pg_catalog.', '');
+            name := pg_catalog.substring(call, '^[^(]*');
+            -- A name may have a parenthesis in it.
+            IF pg_catalog.length(pg_catalog.replace(name, '"', '')) % 2 = pg_catalog.length(name) % 2 THEN
+                parts := pg_catalog.parse_ident(name);
+                RETURN NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.proname = parts[pg_catalog.cardinality(parts)] AND p.oid::regprocedure::text = call);
+            END IF;
+            RETURN NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid::regprocedure::text = call);
         WHEN 'relation' THEN
             parts := pg_catalog.parse_ident(fact_name);
             RETURN NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relname = parts[pg_catalog.cardinality(parts)]

@@ -17,7 +17,8 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/relation.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"

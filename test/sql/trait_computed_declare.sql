@@ -179,6 +179,14 @@ SELECT e.definition, e.time_zone, e.search_path, e.description, e.is_realtime FR
 SELECT cdp.alter_computed_trait('doubled', 'doubled(sum(event.amount)) + 1');
 SELECT cdp.alter_computed_trait('doubled', 'shop.doubled(sum(event.amount)) + 1', description => '');
 SELECT e.definition, e.time_zone, e.search_path, e.description, e.is_realtime FROM cdp_data.expression AS e WHERE e.name = 'doubled';
+-- functions of any name and type of arguments are found
+CREATE FUNCTION shop."half (of) ""it"""(text, numeric, shop.mood DEFAULT 'good') RETURNS numeric LANGUAGE sql IMMUTABLE RETURN $2 / 2;
+SELECT cdp.create_computed_trait('halved', $$ shop."half (of) ""it""" ('x', sum(event.amount)) $$);
+SELECT depends_on, detail FROM cdp.segment_dependencies WHERE name = 'halved' AND depends_on_kind = 'function';
+SELECT "check", detail FROM cdp.health WHERE "check" LIKE '%gone';
+DROP FUNCTION shop."half (of) ""it"""(text, numeric, shop.mood);
+SELECT "check", detail FROM cdp.health WHERE "check" LIKE '%gone';
+SELECT cdp.drop_computed_trait('halved');
 -- what it needs and is gone
 DROP FUNCTION shop.doubled(numeric);
 SELECT "check", severity, detail, hint FROM cdp.health WHERE "check" LIKE '%gone';
