@@ -3,6 +3,7 @@
 SET client_min_messages = warning;
 SELECT cdp.setup();
 SET search_path = public, cdp;
+SET max_parallel_workers_per_gather = 0;
 SET TimeZone = 'UTC';
 
 SELECT create_trait('country', 'text'), create_trait('score', 'bigint'), create_trait('cåuntry', 'text');
@@ -94,6 +95,7 @@ SELECT compile_segment('profile.country = ''now'' AND max(event.product) <> ''to
 SELECT compile_segment('max(event.occurred_at) < ''infinity'' AND max(event.occurred_at) > ''epoch''') IS NOT NULL AS compiled;
 
 -- ---------- types ----------
+\set SHOW_CONTEXT never
 SELECT compile_segment('count(*)');
 SELECT compile_segment('''yes''');
 SELECT compile_segment('NULL');
