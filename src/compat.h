@@ -136,4 +136,11 @@ extern int no_such_variable
 	((void) ExecCheckRTPerms((query)->rtable, true))
 #endif
 
+/*
+ * Whether a role may act as another one, an error if not.
+ */
+#if PG_VERSION_NUM < 160000
+#define check_can_set_role(member, role) check_is_member_of_role((member), (role))
+#endif
+
 #endif							/* CDP_COMPAT_H */

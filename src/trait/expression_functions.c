@@ -105,7 +105,7 @@ cdp_analyse_expression(PG_FUNCTION_ARGS)
 	expression.search_path = text_to_cstring(PG_GETARG_TEXT_PP(6));
 	role = get_role_oid(expression.owner, true);
 	if (OidIsValid(role))
-		check_is_member_of_role(GetUserId(), role);
+		check_can_set_role(GetUserId(), role);
 
 	if (expression.is_query)
 	{
