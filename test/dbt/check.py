@@ -135,7 +135,8 @@ class Project:
         """Calls dbt; unless it is to fail, that is an assertion."""
         lines = []
         runner = dbtRunner(callbacks=[lambda event: lines.append(event.info.msg) if event.info.level in ("info", "warn", "error") else None])
-        options = [] if arguments[0] == "deps" else ["--target", target]
+        # Each target keeps what it parsed.
+        options = [] if arguments[0] == "deps" else ["--target", target, "--target-path", str(self.folder / "target" / target)]
         role = role or ("dbt_production" if target == "prod" else "dbt_developer")
         # dbt/example/profiles.yml: who connects, and whose schema a developer's target has
         os.environ["DBT_USER"] = role
@@ -332,7 +333,7 @@ profile.is_known -- a comment at the end""",
     "divides.sql": """{{ config(materialized='cdp_audience') }}
 1 / (profile.event_count - profile.event_count) > 0""",
     "changing.sql": """-- depends_on: {{ ref('customer_refresh') }}
-{{ config(materialized='cdp_audience', output=var('output'), include_anonymous=false, columns=['Country code']) }}
+{{ config(materialized='cdp_audience', output=env_var('AUDIENCE_OUTPUT'), include_anonymous=false, columns=['Country code']) }}
 profile.event_count >= 0""",
     "broken.sql": """{{ config(materialized='cdp_source', record_key='profile_id', profile_id='profile_id', traits='1 AS one') }}
 {{ ref('customer_rfm_scores') }}""",
@@ -369,12 +370,12 @@ def check_options(project, database):
     show = re.search(r'^dbt show --inline "(.*)"$', page, re.MULTILINE)[1]
     for name, text in (OPTIONS | shown).items():
         (folder / name).write_text("{#- " + name + " -#}\n" + text.replace("HOOK", hook) + "\n")
-    variables = "output: incremental"
+    os.environ["AUDIENCE_OUTPUT"] = "incremental"
     database.run("ALTER TABLE analytics.raw_contacts ADD COLUMN code text; UPDATE analytics.raw_contacts SET code = country")
     project.path("models/staging/stg_contacts.sql").write_text("select * from {{ ref('raw_contacts') }}")
     source = project.path("models/sources/crm.sql")
     source.write_text(source.read_text().replace("country, newsletter", 'country, newsletter, code AS "Country code"'))
-    run = project.dbt("run", "--full-refresh", "--select", "stg_contacts+", "path:models/options", "--exclude", "divides", "ids", "broken", "some", "--vars", variables)
+    run = project.dbt("run", "--full-refresh", "--select", "stg_contacts+", "path:models/options", "--exclude", "divides", "ids", "broken", "some")
     equal(run.failed(), [], "all models are built by a full refresh")
     contains(run.output, "source orders (full)", "a full refresh compares every source in full")
     equal("WARNING" in run.output, False, "options in meta are read without a warning")
@@ -398,7 +399,7 @@ def check_options(project, database):
     run = project.dbt("run", "--select", "queued_refresh")
     contains(run.output, 'source all "subscribers" (captured): ok, 1 rows read, 0 new, 1 changed', "and what changes in it is read by key")
 
-    run = project.dbt("run", "--select", "divides", "lapsed_vip", "--vars", variables, fails=True)
+    run = project.dbt("run", "--select", "divides", "lapsed_vip", fails=True)
     contains(run.message("divides"), "division by zero", "a predicate that fails for somebody says why")
     equal(run.status("lapsed_vip"), "success", "and other audiences are built")
     equal(database.value("SELECT to_regclass('analytics.divides')"), None, "it leaves no relation")
@@ -406,13 +407,14 @@ def check_options(project, database):
 
     kinds = []
     for output in ("view", "table", "incremental", "view"):
-        run = project.dbt("run", "--select", "changing", "--vars", f"output: {output}")
+        os.environ["AUDIENCE_OUTPUT"] = output
+        run = project.dbt("run", "--select", "changing")
         kinds += database.rows("SELECT relkind::text, (SELECT count(*) FROM analytics.changing) = (SELECT count(*) FROM cdp.profiles WHERE is_known) FROM pg_class WHERE oid = 'analytics.changing'::regclass")
     equal(kinds, [("v", True), ("r", True), ("r", True), ("v", True)], "an audience can become a table and a view again")
 
-    project.dbt("run", "--select", "ids", "broken", "some", "--vars", variables)
+    project.dbt("run", "--select", "ids", "broken", "some")
     database.run("ALTER TABLE analytics.customer_rfm_scores RENAME COLUMN profile_id TO person")
-    run = project.dbt("run", "--select", "some", "--vars", variables)
+    run = project.dbt("run", "--select", "some")
     equal(database.rows("SELECT source, status FROM analytics.some ORDER BY 1"), [("broken", "stopped"), ("ids", "ok")], "a refresh that only reports")
     contains(run.output, "source ids (full)", "of some sources")
     equal("source crm" in run.output, False, "and of no other one")
@@ -428,11 +430,11 @@ def check_options(project, database):
 def check_catalog(project, database):
     project.dbt("source", "freshness")
     project.dbt("docs", "generate")
-    catalog = json.loads(project.path("target/catalog.json").read_text())
+    catalog = json.loads(project.path("target/prod/catalog.json").read_text())
     profiles = catalog["sources"]["source.cdp.cdp.profiles"]["columns"]
     contains(str(profiles.get("country", {}).get("comment")), "trait country", "dbt docs have the columns of traits, with their comments")
     equal(catalog["nodes"]["model.shop.lapsed_vip"]["columns"]["profile_id"]["type"], "bigint", "dbt docs have the audience")
-    manifest = json.loads(project.path("target/manifest.json").read_text())
+    manifest = json.loads(project.path("target/prod/manifest.json").read_text())
     described = manifest["sources"]["source.cdp.cdp.events"]["columns"]["occurred_at"]["description"]
     equal(described, "when it happened", "dbt docs have the columns of the unified views")
     equal([name for name, macro in manifest["macros"].items() if macro["package_name"] == "cdp" and not macro["description"]], [], "dbt docs describe each macro")
