@@ -246,7 +246,9 @@ BEGIN
     END IF;
     PERFORM cdp.note_old_values($4);
     IF pg_catalog.cardinality(done.again) BETWEEN 1 AND most_again THEN
-        PERFORM cdp.evaluate_profiles(done.again, $4, 'batch');
+        -- Segments in batches were written as of the beginning of the pass, for them too.
+        PERFORM cdp.evaluate_profiles(done.again,
+            ARRAY(SELECT e.expression_id FROM cdp_data.expression AS e WHERE e.expression_id = ANY ($4) AND (e.is_realtime OR e.kind = 'trait')), 'batch');
     END IF;
     PERFORM cdp.note_scores($4, started);
     IF done.entered + done.exited > 0 THEN
