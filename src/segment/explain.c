@@ -535,11 +535,12 @@ find_person(int64 profile_id, const Expression *segment, Datum at, bool is_as_of
 	char	   *failure;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT c.person, p.profile_id IS NOT NULL, m.entered_at, p.first_seen, COALESCE(p.first_seen OPERATOR(pg_catalog.<=) $3, true),"
-							  " (SELECT s.error FROM cdp_data.expression_state AS s WHERE s.expression_id OPERATOR(pg_catalog.=) $2 AND s.status OPERATOR(pg_catalog.=) 'failed')"
-							  " FROM (SELECT cdp.canonical_id($1) AS person) AS c"
-							  " LEFT JOIN cdp.profiles AS p ON p.profile_id OPERATOR(pg_catalog.=) c.person"
-							  " LEFT JOIN cdp_data.segment_member AS m ON m.segment_id OPERATOR(pg_catalog.=) $2 AND m.profile_id OPERATOR(pg_catalog.=) c.person",
+	if (SPI_execute_with_args(psprintf("SELECT c.person, p.profile_id IS NOT NULL, m.entered_at, p.first_seen, $3 IS NULL OR COALESCE(%s, false),"
+									   " (SELECT s.error FROM cdp_data.expression_state AS s WHERE s.expression_id OPERATOR(pg_catalog.=) $2 AND s.status OPERATOR(pg_catalog.=) 'failed')"
+									   " FROM (SELECT cdp.canonical_id($1) AS person) AS c"
+									   " LEFT JOIN cdp.profiles AS p ON p.profile_id OPERATOR(pg_catalog.=) c.person"
+									   " LEFT JOIN cdp_data.segment_member AS m ON m.segment_id OPERATOR(pg_catalog.=) $2 AND m.profile_id OPERATOR(pg_catalog.=) c.person",
+									   expression_was_seen("p", "$3")),
 							  3, types, values, nulls, true, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1)
 		elog(ERROR, "could not look up profile " INT64_FORMAT, profile_id);
@@ -682,7 +683,11 @@ note_of_person(const Person *person, int64 asked, bool is_in, bool is_unknown, b
 	if (person->id != asked)
 		appendStringInfo(&note, "profile " INT64_FORMAT " leads to " INT64_FORMAT " now; ", asked, person->id);
 	if (is_as_of && !person->is_seen)
-		appendStringInfo(&note, "not in: first seen later, at %s", person->first_seen);
+	{
+		appendStringInfoString(&note, "not in: first seen later");
+		if (person->first_seen != NULL)
+			appendStringInfo(&note, ", at %s", person->first_seen);
+	}
 	else if (is_as_of)
 		appendStringInfoString(&note, is_in ? "was in" : "was not in");
 	else if (is_in == person->is_member)

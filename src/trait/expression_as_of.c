@@ -159,6 +159,25 @@ append_records(StringInfo sql, const char *clock, const char *person)
 }
 
 /*
+ * The condition, as SQL, that a person had been seen by a time: there is a record
+ * or event of that time, one of the identifiers was known then, or it is known
+ * from the history of traits (the records may be gone by now).
+ *
+ * person: name of a row of cdp.profiles; clock: SQL text of the time.
+ */
+char *
+expression_was_seen(const char *person, const char *clock)
+{
+	return psprintf("(%1$s.first_seen OPERATOR(pg_catalog.<=) %2$s"
+					" OR EXISTS (SELECT FROM cdp_data.identifier AS i WHERE i.profile_id OPERATOR(pg_catalog.=) %1$s.profile_id"
+					" AND i.state OPERATOR(pg_catalog.=) 'u' AND i.created_at OPERATOR(pg_catalog.<=) %2$s)"
+					" OR EXISTS (SELECT FROM cdp_data.identifier AS i JOIN cdp_data.contribution_history AS h ON h.hub OPERATOR(pg_catalog.=) i.id"
+					" WHERE i.profile_id OPERATOR(pg_catalog.=) %1$s.profile_id AND i.state OPERATOR(pg_catalog.=) 'u'"
+					" AND h.observed_at OPERATOR(pg_catalog.<=) %2$s))",
+					person, clock);
+}
+
+/*
  * A SELECT that stands in for cdp.profiles as of a time.  It yields profile_id,
  * is_known and the columns asked for, under their names and with their types.
  *
@@ -219,7 +238,7 @@ expression_profile_as_of(List *columns, const char *clock, const char *person)
 	if (joins.records)
 		append_records(&sql, clock, person);
 	if (person == NULL)
-		appendStringInfo(&sql, " WHERE p.first_seen IS NULL OR p.first_seen OPERATOR(pg_catalog.<=) %s", clock);
+		appendStringInfo(&sql, " WHERE %s", expression_was_seen("p", clock));
 	else
 		appendStringInfo(&sql, " WHERE p.profile_id OPERATOR(pg_catalog.=) %s", person);
 	return sql.data;

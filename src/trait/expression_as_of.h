@@ -9,6 +9,7 @@
 #include "trait/expression.h"
 
 extern char *expression_profile_as_of(List *columns, const char *clock, const char *person);
+extern char *expression_was_seen(const char *person, const char *clock);
 extern void expression_refuse_query(const Expression *expression);
 extern void expression_refuse_leakage(Node *tree, const Expression *expression);
 

@@ -16,7 +16,7 @@ SELECT setseed(:seed / 1000.0) \g /dev/null
 
 CREATE SCHEMA past;
 SET search_path = past, public;
-CREATE TABLE moment AS SELECT timestamptz '2026-01-01' AS first, timestamptz '2026-07-01' AS last;
+CREATE TABLE moment AS SELECT timestamptz '2021-01-01' AS first, timestamptz '2021-07-01' AS last;
 CREATE FUNCTION some_time() RETURNS timestamptz LANGUAGE sql VOLATILE
     AS $$ SELECT date_trunc('minute', first + random() * (last - first)) FROM moment $$;
 CREATE FUNCTION choose(VARIADIC texts text[]) RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT texts[1 + floor(random() * cardinality(texts))::int] $$;

@@ -12,12 +12,12 @@ SELECT cdp.create_trait('country', 'text', history => true);
 SELECT cdp.create_trait('points', 'bigint', survivorship => 'max', history => true);
 SELECT cdp.create_source('crm', 'shop.customer', record_key => 'id', observed_at => 'changed_at', identifiers => 'mail AS email', traits => 'country, tier, points');
 SELECT cdp.create_source('web', 'shop.activity', record_key => 'id', identifiers => 'mail AS email', occurred_at => 'at', event_name => 'name', properties => 'amount');
-INSERT INTO shop.customer VALUES (1, 'ann@example.com', 'DE', 'gold', 5, '2026-01-01'), (2, 'bob@example.com', 'FR', 'gold', 7, '2026-02-01');
+INSERT INTO shop.customer VALUES (1, 'ann@example.com', 'DE', 'gold', 5, '2021-01-01'), (2, 'bob@example.com', 'FR', 'gold', 7, '2021-02-01');
 INSERT INTO shop.activity VALUES
-    (1, 'ann@example.com', 'purchase', '2026-01-10', 100), (2, 'ann@example.com', 'login', '2026-02-10', NULL),
-    (3, 'bob@example.com', 'purchase', '2026-02-15', 50), (4, 'ann@example.com', 'purchase', '2026-03-10', 20.5);
+    (1, 'ann@example.com', 'purchase', '2021-01-10', 100), (2, 'ann@example.com', 'login', '2021-02-10', NULL),
+    (3, 'bob@example.com', 'purchase', '2021-02-15', 50), (4, 'ann@example.com', 'purchase', '2021-03-10', 20.5);
 CALL cdp.refresh();
-UPDATE shop.customer SET country = 'AT', points = 9, changed_at = '2026-03-01' WHERE id = 1;
+UPDATE shop.customer SET country = 'AT', points = 9, changed_at = '2021-03-01' WHERE id = 1;
 CALL cdp.refresh();
 
 SELECT cdp.create_computed_trait('spending', $$ sum(event.amount) $$);
@@ -30,9 +30,9 @@ SELECT cdp.create_segment('lost_buyer', $$ profile.spending > 0 AND NOT segment.
 -- Several rows of one person; no row without a time or a person; one for whoever is not known.
 CREATE TABLE shop.decision (mail text, person bigint, at timestamptz, outcome boolean);
 INSERT INTO shop.decision
-    SELECT mail, cdp.resolve('email', mail), at, at > '2026-02-20'
-    FROM unnest('{ann@example.com, bob@example.com}'::text[]) AS mail CROSS JOIN unnest('{2025-12-31, 2026-01-20, 2026-02-20, 2026-03-01, 2026-05-01}'::timestamptz[]) AS at;
-INSERT INTO shop.decision VALUES ('nobody@example.com', 4711, '2026-02-20', true), ('ann@example.com', cdp.resolve('email', 'ann@example.com'), NULL, true), ('zoe@example.com', NULL, '2026-02-20', false);
+    SELECT mail, cdp.resolve('email', mail), at, at > '2021-02-20'
+    FROM unnest('{ann@example.com, bob@example.com}'::text[]) AS mail CROSS JOIN unnest('{2020-12-31, 2021-01-20, 2021-02-20, 2021-03-01, 2021-05-01}'::timestamptz[]) AS at;
+INSERT INTO shop.decision VALUES ('nobody@example.com', 4711, '2021-02-20', true), ('ann@example.com', cdp.resolve('email', 'ann@example.com'), NULL, true), ('zoe@example.com', NULL, '2021-02-20', false);
 SET search_path = shop, public;
 SELECT cdp.training_sql(ARRAY['country', 'points', 'event_count', 'spending', 'days_silent', 'names', 'buyer', 'segment.german', 'profile.email', 'lost_buyer'],
     $$ SELECT outcome AS label, d.person AS profile_id, d.at AS as_of FROM decision AS d $$) AS statement \gset
@@ -47,16 +47,16 @@ SELECT t.profile_id, t.as_of, t.buyer FROM shop.training AS t
 WHERE t.as_of >= (SELECT p.first_seen FROM cdp.profiles AS p WHERE p.profile_id = t.profile_id)
   AND t.buyer IS DISTINCT FROM EXISTS (SELECT FROM cdp.segment_at('buyer', t.as_of) AS id WHERE id = t.profile_id);
 -- labels of any type, populations of any form
-SELECT cdp.training_sql('{spending}', $$ WITH c AS (SELECT profile_id, timestamptz '2026-02-20' AS as_of FROM cdp.profiles) SELECT profile_id, as_of, NULL AS label FROM c UNION ALL SELECT 1::smallint, '2026-05-01', 'late' ORDER BY 2 DESC LIMIT 3; $$) AS statement \gset
+SELECT cdp.training_sql('{spending}', $$ WITH c AS (SELECT profile_id, timestamptz '2021-02-20' AS as_of FROM cdp.profiles) SELECT profile_id, as_of, NULL AS label FROM c UNION ALL SELECT 1::smallint, '2021-05-01', 'late' ORDER BY 2 DESC LIMIT 3; $$) AS statement \gset
 :statement ORDER BY profile_id, as_of;
-CREATE TEMPORARY TABLE chosen AS SELECT 1 AS profile_id, timestamptz '2026-02-20' AS as_of, '{"a": 1}'::jsonb AS label;
+CREATE TEMPORARY TABLE chosen AS SELECT 1 AS profile_id, timestamptz '2021-02-20' AS as_of, '{"a": 1}'::jsonb AS label;
 SELECT cdp.training_sql('{points}', 'TABLE chosen') AS statement \gset
 :statement;
 
 -- an id that retired leads to the person of today, by whose events it goes
 SELECT cdp.must_link('email', 'ann@example.com', 'email', 'bob@example.com', 'married');
 CALL cdp.refresh();
-SELECT cdp.training_sql('{spending, country}', $$ SELECT DISTINCT person AS profile_id, timestamptz '2026-02-20' AS as_of, mail AS label FROM shop.decision WHERE person < 4711 $$) AS statement \gset
+SELECT cdp.training_sql('{spending, country}', $$ SELECT DISTINCT person AS profile_id, timestamptz '2021-02-20' AS as_of, mail AS label FROM shop.decision WHERE person < 4711 $$) AS statement \gset
 :statement ORDER BY label;
 
 -- ---------- what would leak is refused by name ----------
@@ -95,14 +95,14 @@ CREATE ROLE training_other;
 SELECT cdp.grant_access('training_reader', 'reader');
 GRANT USAGE ON SCHEMA shop TO training_reader;
 SET ROLE training_reader;
-SELECT cdp.training_sql('{country, german}', 'SELECT 1 AS profile_id, timestamptz ''2026-02-20'' AS as_of, 1 AS label') AS statement \gset
+SELECT cdp.training_sql('{country, german}', 'SELECT 1 AS profile_id, timestamptz ''2021-02-20'' AS as_of, 1 AS label') AS statement \gset
 :statement;
-SELECT cdp.training_sql('{country, points}', 'SELECT 1 AS profile_id, timestamptz ''2026-02-20'' AS as_of, 1 AS label') IS NOT NULL AS without_expressions;
+SELECT cdp.training_sql('{country, points}', 'SELECT 1 AS profile_id, timestamptz ''2021-02-20'' AS as_of, 1 AS label') IS NOT NULL AS without_expressions;
 SELECT cdp.training_sql('{country, german}', 'SELECT person AS profile_id, at AS as_of, outcome AS label FROM shop.decision') AS statement \gset
 :statement;
 \set VERBOSITY sqlstate
 SET ROLE training_other;
-SELECT cdp.training_sql('{country, german}', 'SELECT 1 AS profile_id, timestamptz ''2026-02-20'' AS as_of, 1 AS label');
+SELECT cdp.training_sql('{country, german}', 'SELECT 1 AS profile_id, timestamptz ''2021-02-20'' AS as_of, 1 AS label');
 :statement;
 RESET ROLE;
 \set VERBOSITY default

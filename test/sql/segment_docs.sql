@@ -149,13 +149,13 @@ SELECT cdp.create_trait('plan', 'text', history => true);
 SELECT cdp.create_source('contacts', 'archive.contacts', record_key => 'id', observed_at => 'changed_at', identifiers => 'mail AS email', traits => 'plan');
 SELECT cdp.create_source('visits', 'archive.visits', record_key => 'id', identifiers => 'mail AS email', occurred_at => 'at', event_name => 'name',
     properties => 'amount');
-INSERT INTO archive.contacts SELECT n, 'p' || n || '@example.com', CASE WHEN n % 4 = 0 THEN 'pro' ELSE 'free' END, '2026-01-01' FROM generate_series(1, 200) AS n;
+INSERT INTO archive.contacts SELECT n, 'p' || n || '@example.com', CASE WHEN n % 4 = 0 THEN 'pro' ELSE 'free' END, '2021-01-01' FROM generate_series(1, 200) AS n;
 INSERT INTO archive.visits
     SELECT row_number() OVER (), 'p' || n || '@example.com', CASE WHEN k % 3 = n % 3 THEN 'purchase' ELSE 'login' END,
-           timestamptz '2026-01-02' + (n % 7 + k * (3 + n % 11)) * interval '1 day', 5 + n % 13 * k
+           timestamptz '2021-01-02' + (n % 7 + k * (3 + n % 11)) * interval '1 day', 5 + n % 13 * k
     FROM generate_series(1, 200) AS n, generate_series(1, 12) AS k WHERE n % 11 < 9 OR k < 4;
 CALL cdp.refresh();
-UPDATE archive.contacts SET plan = 'pro', changed_at = '2026-03-01' WHERE id % 10 = 3;
+UPDATE archive.contacts SET plan = 'pro', changed_at = '2021-03-01' WHERE id % 10 = 3;
 CALL cdp.refresh();
 SELECT cdp.create_computed_trait('spent', $$ sum(event.amount) FILTER (WHERE event.event_name = 'purchase') $$);
 SELECT cdp.create_computed_trait('days_silent', $$ extract(day FROM now() - max(event.occurred_at)) $$);
@@ -168,17 +168,17 @@ CALL cdp.refresh();
 SELECT members, people, share, cardinality(sample) AS in_sample
 FROM cdp.preview_segment($$ profile.plan = 'pro' AND profile.spent > 200 $$);
 SELECT repeat('  ', depth) || part AS part, result, is_decisive AS decides, note
-FROM cdp.explain_segment('rising', cdp.resolve('email', 'p13@example.com'), '2026-02-20');
-SELECT part, inputs FROM cdp.explain_segment('rising', cdp.resolve('email', 'p13@example.com'), '2026-02-20')
+FROM cdp.explain_segment('rising', cdp.resolve('email', 'p13@example.com'), '2021-02-20');
+SELECT part, inputs FROM cdp.explain_segment('rising', cdp.resolve('email', 'p13@example.com'), '2021-02-20')
 WHERE is_decisive AND kind = 'condition';
-SELECT at::date, count(*) AS members FROM generate_series(timestamptz '2026-02-01', '2026-05-01', '1 month') AS at, cdp.segment_at('rising', at) GROUP BY at ORDER BY at;
+SELECT at::date, count(*) AS members FROM generate_series(timestamptz '2021-02-01', '2021-05-01', '1 month') AS at, cdp.segment_at('rising', at) GROUP BY at ORDER BY at;
 SELECT cdp.create_segment('silent_since', $$ profile.last_seen < now() - interval '30 days' $$);
-SELECT count(*) FROM cdp.segment_at('silent_since', '2026-03-01');
+SELECT count(*) FROM cdp.segment_at('silent_since', '2021-03-01');
 CREATE VIEW archive.decisions AS
     SELECT p.profile_id, at AS as_of,
            EXISTS (SELECT FROM cdp.events AS e WHERE e.profile_id = p.profile_id AND e.event_name = 'purchase'
                    AND e.occurred_at > at AND e.occurred_at <= at + interval '30 days') AS label
-    FROM cdp.profiles AS p, unnest('{2026-02-01, 2026-03-01, 2026-04-01}'::timestamptz[]) AS at;
+    FROM cdp.profiles AS p, unnest('{2021-02-01, 2021-03-01, 2021-04-01}'::timestamptz[]) AS at;
 SELECT cdp.training_sql('{plan, spent, days_silent, event_count, rising}', 'SELECT * FROM archive.decisions') AS training \gset
 SELECT * FROM (:training) AS t WHERE profile_id = cdp.resolve('email', 'p13@example.com') ORDER BY as_of;
 SELECT cdp.train_logit(:'training', 'label', ARRAY['spent', 'days_silent', 'event_count', 'plan']) IS NOT NULL AS is_trained;

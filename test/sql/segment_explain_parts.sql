@@ -11,10 +11,10 @@ CREATE TABLE shop.activity (id integer PRIMARY KEY, mail text, device text, name
 SELECT cdp.create_trait('country', 'text', history => true);
 SELECT cdp.create_source('crm', 'shop.customer', record_key => 'id', observed_at => 'changed_at', identifiers => 'mail AS email', traits => 'country, tier');
 SELECT cdp.create_source('web', 'shop.activity', record_key => 'id', identifiers => 'mail AS email, device AS device_id', occurred_at => 'at', event_name => 'name', properties => 'amount');
-INSERT INTO shop.customer VALUES (1, 'ann@example.com', 'DE', 'gold', '2026-01-01'), (2, 'bob@example.com', NULL, 'silver', '2026-02-01');
+INSERT INTO shop.customer VALUES (1, 'ann@example.com', 'DE', 'gold', '2021-01-01'), (2, 'bob@example.com', NULL, 'silver', '2021-02-01');
 INSERT INTO shop.activity VALUES
-    (1, 'ann@example.com', NULL, 'purchase', '2026-01-10', 600), (2, 'ann@example.com', NULL, 'login', '2026-02-10', NULL),
-    (3, 'bob@example.com', NULL, 'purchase', '2026-02-15', 50), (4, NULL, 'd1', 'view', '2026-03-10', 20.5);
+    (1, 'ann@example.com', NULL, 'purchase', '2021-01-10', 600), (2, 'ann@example.com', NULL, 'login', '2021-02-10', NULL),
+    (3, 'bob@example.com', NULL, 'purchase', '2021-02-15', 50), (4, NULL, 'd1', 'view', '2021-03-10', 20.5);
 CALL cdp.refresh();
 CREATE FUNCTION id_of(mail text) RETURNS bigint LANGUAGE sql STABLE RETURN cdp.resolve('email', mail || '@example.com');
 
@@ -27,10 +27,10 @@ SELECT cdp.create_segment('lapsed_vip', $$
     AND count(*) FILTER (WHERE event.event_name = 'login' AND event.occurred_at > now() - interval '60 days') = 0
     AND NOT segment.employee
 $$, include_anonymous => false);
-SELECT * FROM cdp.explain_segment('lapsed_vip', id_of('ann'), '2026-05-01');
-SELECT place, depth, kind, part, result, is_decisive, note FROM cdp.explain_segment('lapsed_vip', id_of('ann'), '2026-03-01');
-SELECT place, depth, kind, part, result, is_decisive, note FROM cdp.explain_segment('lapsed_vip', id_of('bob'), '2026-05-01');
-SELECT place, depth, kind, part, result, is_decisive, note FROM cdp.explain_segment('lapsed_vip', id_of('ann'), '2025-12-31') WHERE depth < 2;
+SELECT * FROM cdp.explain_segment('lapsed_vip', id_of('ann'), '2021-05-01');
+SELECT place, depth, kind, part, result, is_decisive, note FROM cdp.explain_segment('lapsed_vip', id_of('ann'), '2021-03-01');
+SELECT place, depth, kind, part, result, is_decisive, note FROM cdp.explain_segment('lapsed_vip', id_of('bob'), '2021-05-01');
+SELECT place, depth, kind, part, result, is_decisive, note FROM cdp.explain_segment('lapsed_vip', id_of('ann'), '2020-12-31') WHERE depth < 2;
 SELECT place, depth, kind, part, result, is_decisive, note FROM cdp.explain_segment('lapsed_vip', cdp.resolve('device_id', 'd1')) WHERE depth < 2;
 
 -- NULL, OR and NOT; which parts decide
@@ -60,8 +60,8 @@ SELECT * FROM cdp.explain_segment('mixed', NULL);
 -- ---------- errors of parts ----------
 SELECT cdp.create_segment('dividing', $$ profile.record_count = 2 AND 10 / (profile.record_count - 2) > 1 AND profile.tier IS NOT NULL $$);
 SELECT place, depth, part, result, inputs, is_decisive, note FROM cdp.explain_segment('dividing', id_of('ann'));
-SELECT place, depth, part, result, inputs, is_decisive, note FROM cdp.explain_segment('lapsed_vip', id_of('ann'), '2026-03-01') WHERE part ~ 'country';
-SELECT place, depth, part, result, inputs, is_decisive, note FROM cdp.explain_segment('mixed', id_of('ann'), '2026-03-01');
+SELECT place, depth, part, result, inputs, is_decisive, note FROM cdp.explain_segment('lapsed_vip', id_of('ann'), '2021-03-01') WHERE part ~ 'country';
+SELECT place, depth, part, result, inputs, is_decisive, note FROM cdp.explain_segment('mixed', id_of('ann'), '2021-03-01');
 -- something that it needs is gone
 CREATE FUNCTION shop.is_nice(text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 LIKE 'a%';
 SELECT cdp.create_segment('nice', $$ profile.event_count > 1 AND (shop.is_nice(profile.email) OR segment.employee) $$);
@@ -137,7 +137,7 @@ SELECT cdp.preview_segment(query => 'SELECT profile_ID FROM cdp.profile');
 SELECT cdp.preview_segment(query => 'DELETE FROM shop.favourite');
 
 -- many people: the sample is one of all members, and differs
-INSERT INTO shop.activity SELECT 1000 + n, 'm' || n || '@example.com', NULL, 'view', '2026-04-01', n FROM generate_series(1, 500) AS n;
+INSERT INTO shop.activity SELECT 1000 + n, 'm' || n || '@example.com', NULL, 'view', '2021-04-01', n FROM generate_series(1, 500) AS n;
 SET client_min_messages = error;
 CALL cdp.refresh(on_error => 'report');
 SET client_min_messages = warning;

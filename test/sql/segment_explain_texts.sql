@@ -6,7 +6,7 @@ SET timezone = 'UTC';
 SELECT cdp.setup() IS NOT NULL AS is_set_up;
 SELECT cdp.create_trait('name', 'text'), cdp.create_trait('props', 'jsonb');
 SELECT cdp.identify('{"email": "a@b.co"}', source => 'crm', record_key => '1', traits => '{"name": "Zoë", "props": {"a": [1, 2]}}') AS person \gset
-SELECT cdp.track('{"email": "a@b.co"}', 'buy', '2026-01-01') = :person AS known;
+SELECT cdp.track('{"email": "a@b.co"}', 'buy', '2021-01-01') = :person AS known;
 CALL cdp.refresh();
 
 CREATE TABLE atom (number integer PRIMARY KEY, text text, result boolean);
