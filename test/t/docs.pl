@@ -1,3 +1,5 @@
+# Pages: their examples, their functions and their links.
+#
 # The SQL of the pages docs/<capability>.md is run by the regress test
 # <capability>_docs: each of their sql blocks stands in the test, word for word,
 # or in its expected output.  And each function of a capability stands on its page.
@@ -55,5 +57,37 @@ for my $capability ('setup', 'identity', 'profile', 'source', 'trait', 'segment'
 	cmp_ok(scalar keys %functions, '>', 3, "sql/$capability.sql has functions");
 	is(join(' ', grep { index($page, "cdp.$_(") < 0 } sort keys %functions), '', "each function is on docs/$capability.md");
 }
+
+# Links between pages lead to files and headings that are there.
+my %anchors;
+for my $page ('README.md', map { s{.*/docs/}{docs/}r } glob "$top/docs/*.md")
+{
+	my $text = slurp("$top/$page") =~ s/^```.*?^```$//msgr;
+	my %seen;
+	while ($text =~ /^#+ +(.*?) *$/mg)
+	{
+		# as GitHub makes them
+		my $anchor = lc($1 =~ s/\[([^\]]*)\]\([^)]*\)/$1/gr) =~ s/[^\w\- ]//gr =~ s/ /-/gr;
+		my $again = $seen{$anchor}++;
+		$anchors{$page}{ $again ? "$anchor-$again" : $anchor } = 1;
+	}
+}
+my @broken;
+for my $page (sort keys %anchors)
+{
+	my $text = slurp("$top/$page") =~ s/^```.*?^```$//msgr =~ s/`[^`\n]*`//gr;
+	my ($folder) = $page =~ m{\A(.*/)?};
+	while ($text =~ /\]\(([^)\s]+)\)/g)
+	{
+		my $link = $1;
+		next if $link =~ /^\w+:/;
+		my ($file, $anchor) = $link =~ /\A([^#]*)(?:#(.*))?\z/;
+		my $target = $file eq '' ? $page : ($folder // '') . $file;
+		1 while $target =~ s{[^/]+/\.\./}{};
+		if (!-e "$top/$target") { push @broken, "$page: $link" }
+		elsif (defined $anchor && $anchors{$target} && !$anchors{$target}{$anchor}) { push @broken, "$page: $link" }
+	}
+}
+is(join("\n", @broken), '', 'links lead somewhere');
 
 done_testing();
