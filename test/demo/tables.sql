@@ -1,5 +1,5 @@
 -- The demo's source tables, as a sync tool would have left them: the shop's order lines, the CRM's contacts, the web site's events, the
--- support desk's tickets.
+-- support desk's tickets; and the contracts of a telephone company, whose customers are others.
 
 CREATE SCHEMA shop;
 CREATE TABLE shop.order_line (
@@ -47,4 +47,16 @@ CREATE TABLE support.ticket (
 	language text,
 	topic text NOT NULL,
 	satisfaction integer
+);
+
+CREATE SCHEMA telco;
+CREATE TABLE telco.contract (
+	customer_id text PRIMARY KEY,
+	tenure integer NOT NULL,
+	contract text NOT NULL,
+	internet text NOT NULL,
+	payment text NOT NULL,
+	senior boolean NOT NULL,
+	charges numeric NOT NULL,
+	churn boolean NOT NULL
 );

@@ -114,6 +114,19 @@ sub run_all
 	$before = profiles($database);
 	is(value($database, 'INSERT INTO cdp_data.changed_profile VALUES (0); SELECT cdp.materialize_profiles()'), '0', "$what: deriving everybody again changes nothing");
 	is(profiles($database), $before, "$what: in no row");
+
+	# scores; the contracts are generated ones, which are always at hand
+	run_demo($database, '-f', "$demo/contracts.sql");
+	my $scores = run_demo($database, '-f', "$demo/scores.sql");
+	like($scores, qr/WHO WILL CANCEL.*contribution/s, "$what: the scores run to their end");
+	is(value($database, <<'SQL'), 't|t|t', "$what: everybody who bought has a score between 0 and 1, and a value");
+SELECT count(churn) = (SELECT count(*) FROM (SELECT cdp.rfm(occurred_at, amount, cdp.rfm_options(observation_end => '2011-12-09')) AS rfm FROM cdp.events WHERE source = 'shop' GROUP BY profile_id) AS c WHERE (rfm).purchases > 0),
+	count(churn) = count(value), min(churn) >= 0 AND max(churn) <= 1 AND min(value) > 0
+FROM cdp.profiles
+SQL
+	is(value($database, 'SELECT cdp.auc(1 - cdp.p_no_purchase(purchases, \'91 days\', rfm), came_back) > 0.53, cdp.lift((SELECT cdp.metrics_agg(score, churn) FROM telco.test), 0.1) > 2 FROM demo.customer, demo.fitted WHERE (rfm).purchases > 0'),
+		't|t', "$what: who was expected to come back did more often, and the lift of the first tenth is above 2");
+	is(value($database, "SELECT s.members = count(*) FILTER (WHERE spent > 2000 AND churn_percentile > 50) FROM cdp.segments s, cdp.profiles WHERE s.name = 'vip_at_risk' GROUP BY s.members"), 't', "$what: the segment that reads them has its members");
 }
 
 # The numbers are those of the slow reference that the semantics were designed with, for shop, CRM and web: 5891 and 5886 people. Tickets
