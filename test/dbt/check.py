@@ -273,6 +273,11 @@ def check_developer(project, database):
     contains(run.message("lapsed_vip"), "must be owner of the storage of cdp", "a developer who registers all the same is refused")
     source.write_text(source_text)
 
+    database.run("SELECT cdp.grant_access('dbt_developer', 'writer')")
+    run = project.dbt("run", "--select", "customer_refresh", "--vars", "cdp_register: true", target="dev")
+    contains(run.output, "source crm (", "a role with writer access refreshes")
+    database.run("SELECT cdp.grant_access('dbt_developer', 'reader')")
+
 
 def check_errors(project, database):
     before = database.platform()
