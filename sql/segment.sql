@@ -116,16 +116,25 @@ COMMENT ON FUNCTION cdp.shape_profile_segments() IS
 -- ends an era: within each, the order is as above, all of an era comes before the next, and only
 -- the current one has transactions that may still be running.
 
-CREATE FUNCTION cdp.segment_eras(OUT since_change bigint, OUT until_change bigint)
+CREATE FUNCTION cdp.segment_eras(OUT era bigint, OUT since_change bigint, OUT until_change bigint, OUT origin text)
     RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $eras$
+#variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT b.change_id, pg_catalog.lead(b.change_id) OVER (ORDER BY b.change_id)
-    FROM (SELECT 0::bigint AS change_id UNION SELECT e.change_id FROM cdp_data.segment_era AS e UNION SELECT r.change_id FROM cdp_data.segment_restored AS r) AS b
-    ORDER BY b.change_id;
+    WITH known AS (
+        SELECT e.era, e.change_id, e.origin FROM cdp_data.segment_era AS e
+    ), latest AS (
+        SELECT k.era, k.origin FROM known AS k ORDER BY k.era DESC LIMIT 1
+    ), every AS (
+        SELECT k.era, k.change_id, k.origin FROM known AS k
+        UNION ALL
+        -- Restored, and nobody has been here since.
+        SELECT l.era + 1, r.change_id, r.origin FROM latest AS l JOIN cdp_data.segment_restored AS r ON r.origin <> l.origin
+    )
+    SELECT v.era, v.change_id, pg_catalog.lead(v.change_id) OVER (ORDER BY v.era), v.origin FROM every AS v ORDER BY v.era;
 END
 $eras$;
 COMMENT ON FUNCTION cdp.segment_eras() IS
@@ -136,10 +145,10 @@ CREATE FUNCTION cdp.note_restore() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $note$
 BEGIN
-    -- A second restore would otherwise forget the first.
-    INSERT INTO cdp_data.segment_era (change_id)
-    SELECT r.change_id FROM cdp_data.segment_restored AS r
-    WHERE r.change_id > 0 AND NOT EXISTS (SELECT FROM cdp_data.segment_era AS e WHERE e.change_id = r.change_id)
+    -- Another restore would otherwise make this one forgotten.
+    INSERT INTO cdp_data.segment_era (era, change_id, origin)
+    SELECT e.era, e.since_change, e.origin FROM cdp.segment_eras() AS e
+    WHERE NOT EXISTS (SELECT FROM cdp_data.segment_era AS k WHERE k.era = e.era)
     ON CONFLICT ON CONSTRAINT segment_era_pkey DO NOTHING;
 END
 $note$;
@@ -200,11 +209,11 @@ BEGIN
     running := pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot());
     from_transaction := reader.transaction_id;
     from_change := reader.change_id;
-    FOR range IN SELECT e.* FROM cdp.segment_eras() AS e WHERE e.since_change >= reader.era ORDER BY e.since_change LOOP
-        IF range.since_change > reader.era THEN
+    FOR range IN SELECT e.* FROM cdp.segment_eras() AS e WHERE e.era >= reader.era ORDER BY e.era LOOP
+        IF range.era > reader.era THEN
             from_transaction := '0';
             from_change := 0;
-            UPDATE cdp_data.segment_reader AS r SET (era, transaction_id, change_id) = ROW(range.since_change, from_transaction, from_change) WHERE r.consumer = $1;
+            UPDATE cdp_data.segment_reader AS r SET (era, transaction_id, change_id) = ROW(range.era, from_transaction, from_change) WHERE r.consumer = $1;
         END IF;
         RETURN QUERY
         WITH batch AS MATERIALIZED (
@@ -279,8 +288,8 @@ AS $count$
 DECLARE
     range record;
 BEGIN
-    FOR range IN SELECT e.* FROM cdp.segment_eras() AS e WHERE e.since_change >= from_era ORDER BY e.since_change LOOP
-        IF range.since_change > from_era THEN
+    FOR range IN SELECT e.* FROM cdp.segment_eras() AS e WHERE e.era >= from_era ORDER BY e.era LOOP
+        IF range.era > from_era THEN
             from_transaction := '0';
             from_change := 0;
         END IF;
@@ -329,7 +338,7 @@ BEGIN
     SELECT COALESCE(pg_catalog.sum(a.entered + a.exited), 0) INTO counted FROM added AS a;
     -- Everything below that number is counted.
     UPDATE cdp_data.segment_reader AS r
-    SET (era, transaction_id, change_id) = ROW((SELECT pg_catalog.max(e.since_change) FROM cdp.segment_eras() AS e), running, 0::bigint),
+    SET (era, transaction_id, change_id) = ROW((SELECT pg_catalog.max(e.era) FROM cdp.segment_eras() AS e), running, 0::bigint),
         changes_read = r.changes_read + counted, read_at = pg_catalog.now()
     WHERE r.consumer = own.reader;
     RETURN counted;
@@ -551,6 +560,7 @@ BEGIN
     COMMENT ON COLUMN cdp.segment_daily.exited IS 'how many left on that day';
 
     PERFORM cdp.shape_profile_segments();
+    PERFORM cdp.note_restore();
 END
 $views$;
 COMMENT ON FUNCTION cdp.setup_segment_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability segment.';

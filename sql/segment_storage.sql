@@ -64,21 +64,31 @@ BEGIN
 
     -- Numbers of transactions mean something in one cluster only.  A dump holds no rows of a
     -- materialized view: it is filled anew by the restore, after the tables, and so tells the
-    -- changes that came with the restore from those that are made here.
+    -- changes that came with the restore from those that are made here.  origin says whether that
+    -- was a restore, or somebody who refreshes whatever can be refreshed.
     CREATE MATERIALIZED VIEW cdp_data.segment_restored AS
-        SELECT COALESCE(pg_catalog.max(c.change_id), 0) AS change_id FROM cdp_data.segment_change AS c;
-    COMMENT ON MATERIALIZED VIEW cdp_data.segment_restored IS 'the greatest change_id that came with the restore of a dump; 0 where nothing was restored.  Never to be refreshed by hand';
+        SELECT COALESCE((SELECT pg_catalog.max(c.change_id) FROM cdp_data.segment_change AS c), 0) AS change_id,
+               pg_catalog.format('%s/%s/%s', (SELECT s.system_identifier FROM pg_catalog.pg_control_system() AS s),
+                                 (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
+                                 'cdp_data.segment_change'::regclass::oid) AS origin;
+    COMMENT ON MATERIALIZED VIEW cdp_data.segment_restored IS 'where the changes are stored, and the greatest change_id when a dump was restored there; see cdp.read_changes';
     COMMENT ON COLUMN cdp_data.segment_restored.change_id IS 'greatest change_id when the dump was restored';
+    COMMENT ON COLUMN cdp_data.segment_restored.origin IS 'cluster, database and table, as numbers that no other has';
 
     -- All restores, also those before the latest one.
     CREATE TABLE cdp_data.segment_era (
+        era bigint NOT NULL,
         change_id bigint NOT NULL,
+        origin text COLLATE "C" NOT NULL,
         noted_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-        CONSTRAINT segment_era_pkey PRIMARY KEY (change_id)
+        CONSTRAINT segment_era_pkey PRIMARY KEY (era)
     );
+    INSERT INTO cdp_data.segment_era (era, change_id, origin) SELECT 0, r.change_id, r.origin FROM cdp_data.segment_restored AS r;
     COMMENT ON TABLE cdp_data.segment_era IS 'where the changes of one cluster end and those of the next begin; see cdp.read_changes';
-    COMMENT ON COLUMN cdp_data.segment_era.change_id IS 'greatest change_id that came with a restore';
-    COMMENT ON COLUMN cdp_data.segment_era.noted_at IS 'when that was noted';
+    COMMENT ON COLUMN cdp_data.segment_era.era IS 'number, from 0; each restore of a dump begins another one';
+    COMMENT ON COLUMN cdp_data.segment_era.change_id IS 'its changes are those past this one';
+    COMMENT ON COLUMN cdp_data.segment_era.origin IS 'cluster, database and table in which they were made';
+    COMMENT ON COLUMN cdp_data.segment_era.noted_at IS 'when it was noted';
 
     CREATE TABLE cdp_data.segment_reader (
         consumer text COLLATE "C" NOT NULL,
@@ -92,7 +102,7 @@ BEGIN
     );
     COMMENT ON TABLE cdp_data.segment_reader IS 'how far each consumer of cdp.read_changes is';
     COMMENT ON COLUMN cdp_data.segment_reader.consumer IS 'name of the consumer';
-    COMMENT ON COLUMN cdp_data.segment_reader.era IS 'it reads changes past this change_id, which end at the next one in cdp_data.segment_era';
+    COMMENT ON COLUMN cdp_data.segment_reader.era IS 'era of the latest change that it read';
     COMMENT ON COLUMN cdp_data.segment_reader.transaction_id IS 'transaction of the latest change that it read';
     COMMENT ON COLUMN cdp_data.segment_reader.change_id IS 'the latest change that it read';
     COMMENT ON COLUMN cdp_data.segment_reader.changes_read IS 'changes that it read in all';

@@ -159,6 +159,9 @@ SELECT * FROM cdp.read_changes('mails', -1);
 
 -- As after a restore: what was there has numbers of transactions of another cluster, here far ahead
 -- and far behind, and the materialized view was filled anew.
+-- (Filled anew without that, it says nothing.)
+REFRESH MATERIALIZED VIEW cdp_data.segment_restored;
+SELECT count(*) FROM cdp.segment_eras();
 SELECT cdp.forget_reader('mails');
 CALL pg_temp.settle();
 SELECT count(*) FROM cdp.read_changes('mails', 4);
@@ -166,6 +169,7 @@ UPDATE cdp_data.segment_change SET transaction_id = (transaction_id::text::bigin
 UPDATE cdp_data.segment_reader SET transaction_id = (transaction_id::text::bigint + 1000000000000)::text::xid8;
 CREATE TEMPORARY TABLE daily AS TABLE cdp.segment_daily;
 CREATE TEMPORARY TABLE rest AS SELECT change_id FROM cdp_data.segment_change EXCEPT SELECT change_id FROM (SELECT change_id FROM cdp_data.segment_change ORDER BY transaction_id, change_id LIMIT 4) AS r;
+UPDATE cdp_data.segment_era SET origin = 'elsewhere';
 REFRESH MATERIALIZED VIEW cdp_data.segment_restored;
 SELECT pg_temp.change('a', 6, true, '2026-01-08', 'event');
 INSERT INTO rest SELECT max(change_id) FROM cdp_data.segment_change;
@@ -189,13 +193,27 @@ SELECT count(*) = (SELECT count(*) FROM cdp_data.segment_change) AS "all" FROM c
 SELECT pg_temp.change('a', 7, true, '2026-01-09', 'event');
 SELECT pg_temp.change('a', 8, true, '2026-01-09', 'event');
 UPDATE cdp_data.segment_change SET transaction_id = '5' WHERE change_id > (SELECT max(change_id) FROM cdp_data.segment_era);
+UPDATE cdp_data.segment_era SET origin = 'elsewhere';
 REFRESH MATERIALIZED VIEW cdp_data.segment_restored;
 SELECT pg_temp.change('a', 8, false, '2026-01-10', 'event');
 CALL pg_temp.settle();
 SELECT p.n, r.change FROM cdp.read_changes('other', NULL) AS r JOIN pg_temp.person AS p USING (profile_id) WHERE r.changed_at >= '2026-01-09' ORDER BY r.changed_at, p.n;
 CALL pg_temp.settle();
 SELECT count(*) = (SELECT count(*) FROM cdp_data.segment_change) AS "all", count(DISTINCT change_id) = count(*) AS once FROM cdp.read_changes('last', NULL);
-SELECT (SELECT count(*) FROM cdp_data.segment_era) AS restores, count(*) AS eras FROM cdp.segment_eras();
+-- and once more, with nothing new in between
+UPDATE cdp_data.segment_era SET origin = 'elsewhere';
+REFRESH MATERIALIZED VIEW cdp_data.segment_restored;
+SELECT * FROM cdp.read_changes('last', NULL);
+UPDATE cdp_data.segment_reader SET transaction_id = (transaction_id::text::bigint + 1000000000000)::text::xid8;
+UPDATE cdp_data.segment_era SET origin = 'elsewhere';
+SELECT pg_temp.change('a', 8, true, '2026-01-11', 'event');
+CALL pg_temp.settle();
+SELECT change, changed_at FROM cdp.read_changes('last', NULL);
+SELECT entered FROM cdp.segment_daily WHERE segment = 'a' AND day = '2026-01-11';
+CALL pg_temp.settle();
+SELECT cdp.close_segment_days() > 0 AS counted;
+SELECT entered FROM cdp.segment_daily WHERE segment = 'a' AND day = '2026-01-11';
+SELECT (SELECT count(*) FROM cdp_data.segment_era) AS eras, (SELECT max(era) FROM cdp.segment_eras()) AS latest;
 
 -- ---------- audiences ----------
 SELECT ARRAY(SELECT p.n FROM cdp.members(cdp.segment_audience('b')) AS m JOIN pg_temp.person AS p ON p.profile_id = m ORDER BY 1) AS b;

@@ -139,6 +139,18 @@ is(reads($old, 'shop3', 'mails'), '13', 'for each consumer');
 is(reads($old, 'shop3', 'fresh'), join(' ', 1 .. 13), 'in the order of clusters');
 is($old->safe_psql('shop3', 'SELECT count(*) FROM cdp.segment_eras()'), '4', 'each restore began another era');
 
+# Twice without a change in between, to where numbers are smaller.
+copy($old, $new, 'shop3', 'shop5', 'c');
+is(reads($new, 'shop5', 'mails'), '', 'nothing new');
+copy($new, $new, 'shop5', 'shop6', 'c');
+change($new, 'shop6', 'rich', 14);
+is(reads($new, 'shop6', 'mails'), '14', 'a change after two restores without any');
+is(reads($new, 'shop6', 'fresh'), '14', 'for each consumer');
+$new->safe_psql('shop6', $as_keeper . 'REFRESH MATERIALIZED VIEW cdp_data.segment_restored');
+change($new, 'shop6', 'rich', 15);
+is(reads($new, 'shop6', 'mails'), '15', 'a refresh of the materialized view by hand changes nothing');
+is($new->safe_psql('shop6', 'SELECT count(*) FROM cdp.segment_eras()'), '6', 'nor is it another era');
+
 # A dump of the storage alone: the extension first, then the dump, then setup.
 $old->command_ok([ 'pg_dump', '-Fc', '-n', 'cdp_data', '-f', "$folder/data.dump", $old->connstr('shop') ], 'dump of the storage alone');
 $new->safe_psql('postgres', 'CREATE DATABASE shop4 OWNER keeper');
