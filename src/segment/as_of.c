@@ -100,6 +100,8 @@ cdp_segment_at(PG_FUNCTION_ARGS)
 	sql = expression_statement(list_make1(segment), EXPRESSION_MEMBERS, EXPRESSION_AS_OF);
 
 	expression_enter(segment, &owner);
+	/* what tells who had been seen costs far less than the planner thinks, and compiling it more */
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	query = cdp_query_prepare_parameters(sql, "cdp.segment_at", &type, 1);
 	cdp_query_bind(query, &clock);
 	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, store_id, result);
