@@ -145,10 +145,11 @@ $(VERSIONED_SCRIPT): $(SCRIPT_PARTS) cdp.control Makefile
 	for part in $(SCRIPT_PARTS); do printf '\n-- from %s\n\n' $$part; cat $$part; done; } > $@.tmp
 	@mv $@.tmp $@
 
-.PHONY: help demo demo-psql demo-stop test test-ubsan bench lint format sql-reference dist deb
+.PHONY: help demo demo-psql demo-stop demo-bi test test-bi test-ubsan bench lint format sql-reference dist deb
 help:
 	@sed -n 's/^#   \(make\)/  \1/p' Makefile
 	@printf '%s\n' '  make demo-psql the demo, then psql on its server; make demo-stop ends that' \
+		'  make demo-bi    its dashboard in Apache Superset; make test-bi looks at each chart' \
 		'  make bench      run the measurements of docs/benchmarks.md' \
 		'  make lint       check sources and scripts; make format formats the C sources' \
 		'  make sql-reference write docs/sql-reference.md and dbt/models/cdp.yml from the comments of the catalogs' \
@@ -167,6 +168,15 @@ demo-psql:
 
 demo-stop:
 	@test/demo/psql --stop
+
+# Superset from PyPI takes minutes to install, so this is no part of make test.
+demo-bi:
+	@test/lib/packages bi
+	@test/bi/run
+
+test-bi:
+	@test/lib/packages bi
+	@test/bi/run --check
 
 test:
 	@test/lib/packages
