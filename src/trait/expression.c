@@ -461,6 +461,7 @@ check_walker(Node *node, void *argument)
 
 				if (query->rowMarks != NIL || query->hasModifyingCTE || query->commandType != CMD_SELECT)
 					refuse(reading, "write or lock rows", "A subquery only reads.", -1);
+				cdp_check_permissions(query);
 				reading->depth++;
 				result = query_tree_walker(query, check_walker, argument, 0);
 				reading->depth--;

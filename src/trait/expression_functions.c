@@ -7,6 +7,7 @@
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -48,6 +49,20 @@ type_name(Oid type)
 	return strncmp(name, "pg_catalog.", 11) == 0 ? name + 11 : name;
 }
 
+/* The right to read what a query and those in it read. */
+static bool
+check_rights(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		cdp_check_permissions((Query *) node);
+		return query_tree_walker((Query *) node, check_rights, context, 0);
+	}
+	return expression_tree_walker(node, check_rights, context);
+}
+
 /*
  * Checks the query of a segment and notes what it reads; the rights of its
  * owner must be in force.
@@ -57,6 +72,7 @@ check_query(const Expression *expression, ExpressionFacts *facts)
 {
 	CdpQuery   *query = cdp_query_prepare(expression->definition, "cdp.create_segment");
 	TupleDesc	descriptor = cdp_query_descriptor(query);
+	Query	   *tree;
 
 	if (descriptor->natts != 1 || !cdp_query_coerce(query, 1, INT8OID))
 		ereport(ERROR,
@@ -64,7 +80,9 @@ check_query(const Expression *expression, ExpressionFacts *facts)
 				 errmsg("the query of a segment must have one column, the profile ids"),
 				 errhint("Write SELECT profile_id FROM ...; ids are of type bigint.")));
 	cdp_query_free(query);
-	expression_collect_facts(NULL, (Node *) parse_analyze_fixedparams(linitial_node(RawStmt, raw_parser(expression->definition, RAW_PARSE_DEFAULT)), expression->definition, NULL, 0, NULL), facts);
+	tree = parse_analyze_fixedparams(linitial_node(RawStmt, raw_parser(expression->definition, RAW_PARSE_DEFAULT)), expression->definition, NULL, 0, NULL);
+	(void) check_rights((Node *) tree, NULL);
+	expression_collect_facts(NULL, (Node *) tree, facts);
 }
 
 /*
