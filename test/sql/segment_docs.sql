@@ -92,6 +92,103 @@ CALL cdp.refresh();
 SELECT s.name, string_agg(coalesce(split_part(p.email, '@', 1), 'somebody'), ', ' ORDER BY p.email) AS members
 FROM cdp.segments AS s LEFT JOIN cdp.segment_members AS m ON m.segment = s.name LEFT JOIN cdp.profiles AS p USING (profile_id)
 WHERE s.name NOT IN ('employees', 'lapsed_vip') GROUP BY s.name ORDER BY s.name;
+-- Operators.
+CREATE TABLE shop.newsletter (email text);
+INSERT INTO shop.newsletter VALUES ('kim@example.com'), ('eve@example.com'), ('max@example.com');
+CREATE FUNCTION shop.who(predicate text) RETURNS text LANGUAGE sql STABLE RETURN (
+    SELECT coalesce(string_agg(coalesce(split_part(p.email, '@', 1), 'somebody'), ', ' ORDER BY p.email), 'nobody')
+    FROM cdp.preview_segment(predicate) AS s JOIN cdp.profiles AS p ON p.profile_id = ANY (s.sample));
+SELECT task, shop.who(predicate)
+FROM (VALUES
+    ('Bought at least twice', $$ count(*) FILTER (WHERE event.event_name = 'purchase') >= 2 $$),
+    ('Bought exactly once', $$ count(*) FILTER (WHERE event.event_name = 'purchase') = 1 $$),
+    ('Did something one to three times in 10 days', $$ count(*) FILTER (WHERE event.occurred_at > now() - interval '10 days') BETWEEN 1 AND 3 $$),
+    ('Bought in two channels', $$ count(DISTINCT event.channel) FILTER (WHERE event.event_name = 'purchase') = 2 $$),
+    ('Spent more than 100 in 30 days', $$ sum(event.amount) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at > now() - interval '30 days') > 100 $$),
+    ('Spends 50 to 100 each time', $$ avg(event.amount) FILTER (WHERE event.event_name = 'purchase') BETWEEN 50 AND 100 $$),
+    ('Once paid 200 or more', $$ max(event.amount) FILTER (WHERE event.event_name = 'purchase') >= 200 $$),
+    ('Buys in store at least every second time', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.channel = 'store')
+        >= 0.5 * nullif(count(*) FILTER (WHERE event.event_name = 'purchase'), 0) $$)
+) AS example(task, predicate);
+SELECT task, shop.who(predicate)
+FROM (VALUES
+    ('Bought in the last 30 days', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at > now() - interval '30 days') > 0 $$),
+    ('Bought between 60 and 120 days ago', $$ count(*) FILTER (WHERE event.event_name = 'purchase'
+        AND event.occurred_at BETWEEN now() - interval '120 days' AND now() - interval '60 days') > 0 $$),
+    ('Last bought more than 90 days ago', $$ max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase') < now() - interval '90 days' $$),
+    ('Did something yesterday', $$ count(*) FILTER (WHERE event.occurred_at::date = current_date - 1) > 0 $$),
+    ('Bought since the year 2020', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at >= '2020-01-01') > 0 $$),
+    ('Born on a weekend', $$ extract(isodow FROM profile.birthday::date) IN (6, 7) $$),
+    ('Has birthday in May', $$ extract(month FROM profile.birthday::date) = 5 $$),
+    ('Bought within 60 days of being first seen', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at < profile.first_seen + interval '60 days') > 0 $$)
+) AS example(task, predicate);
+SELECT task, shop.who(predicate)
+FROM (VALUES
+    ('Never bought', $$ count(*) FILTER (WHERE event.event_name = 'purchase') = 0 $$),
+    ('Bought, but not in the last 50 days', $$ count(*) FILTER (WHERE event.event_name = 'purchase') > 0
+        AND count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at > now() - interval '50 days') = 0 $$),
+    ('Recently stopped: bought 15 to 60 days ago, not since', $$ max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase')
+        BETWEEN now() - interval '60 days' AND now() - interval '15 days' $$),
+    ('Came back: active, after 30 days of nothing', $$ count(*) FILTER (WHERE event.occurred_at > now() - interval '10 days') > 0
+        AND count(*) FILTER (WHERE event.occurred_at BETWEEN now() - interval '40 days' AND now() - interval '10 days') = 0
+        AND count(*) FILTER (WHERE event.occurred_at < now() - interval '40 days') > 0 $$),
+    ('New: first seen in the last 2 days', $$ profile.first_seen > now() - interval '2 days' $$),
+    ('Active on three different days', $$ count(DISTINCT event.occurred_at::date) >= 3 $$),
+    ('Came by three times, a day apart', $$ cdp.session_count(event.occurred_at, interval '1 day') >= 3 $$)
+) AS example(task, predicate);
+SELECT task, shop.who(predicate)
+FROM (VALUES
+    ('Viewed, then put into the cart within 14 days', $$ cdp.did_sequence(event.event_name, event.occurred_at, cdp.sequence_options('{view,cart}', within => '14 days')) $$),
+    ('Bought again within 30 days', $$ cdp.did_sequence(event.event_name, event.occurred_at, cdp.sequence_options('{purchase,purchase}', within => '30 days')) $$),
+    ('Stopped at the cart', $$ cdp.sequence_step(event.event_name, event.occurred_at, cdp.sequence_options('{view,cart,purchase}')) = 2 $$),
+    ('Abandoned a cart in the last 3 days', $$ max(event.occurred_at) FILTER (WHERE event.event_name = 'cart')
+        > greatest(now() - interval '3 days', max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase')) $$),
+    ('First bought in store', $$ cdp.first_value_at(event.channel, event.occurred_at) FILTER (WHERE event.event_name = 'purchase') = 'store' $$),
+    ('Last bought in store', $$ cdp.last_value_at(event.channel, event.occurred_at) FILTER (WHERE event.event_name = 'purchase') = 'store' $$)
+) AS example(task, predicate);
+SELECT task, shop.who(predicate)
+FROM (VALUES
+    ('Mostly buys in store', $$ cdp.most_frequent(event.channel) FILTER (WHERE event.event_name = 'purchase') = 'store' $$),
+    ('Any purchase was boots', $$ bool_or(event.product = 'boots') FILTER (WHERE event.event_name = 'purchase') $$),
+    ('All purchases were on the web', $$ bool_and(event.channel = 'web') FILTER (WHERE event.event_name = 'purchase') $$),
+    ('Bought, but never boots or hats', $$ bool_and(event.product NOT IN ('boots', 'hat')) FILTER (WHERE event.event_name = 'purchase') $$),
+    ('Spent 100 on one product', $$ EXISTS (SELECT FROM cdp.events AS e WHERE e.profile_id = profile.profile_id AND e.event_name = 'purchase'
+        GROUP BY e.product HAVING sum(e.amount) >= 100) $$)
+) AS example(task, predicate);
+SELECT task, shop.who(predicate)
+FROM (VALUES
+    ('Scores 50 with a half-life of 30 days', $$ cdp.decayed_sum(event.amount, event.occurred_at, interval '30 days', now()) FILTER (WHERE event.event_name = 'purchase') >= 50 $$),
+    ('Typical purchase is 80 or more', $$ percentile_cont(0.5) WITHIN GROUP (ORDER BY event.amount) FILTER (WHERE event.event_name = 'purchase') >= 80 $$),
+    ('One purchase is less than half of all spending', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.amount < profile.lifetime_value / 2) > 0 $$)
+) AS example(task, predicate);
+SELECT members, share FROM cdp.preview_segment(query => $$
+    SELECT profile_id
+    FROM (SELECT profile_id, percent_rank() OVER (ORDER BY lifetime_value DESC) AS rank FROM cdp.profiles WHERE lifetime_value > 0) AS buyer
+    WHERE rank <= 0.2
+$$);
+SELECT task, shop.who(predicate)
+FROM (VALUES
+    ('In one of three countries', $$ profile.country IN ('DE', 'FR', 'NL') $$),
+    ('On the list of the newsletter', $$ profile.email IN (SELECT n.email FROM shop.newsletter AS n) $$),
+    ('Lifetime value from 50 to 200', $$ profile.lifetime_value BETWEEN 50 AND 200 $$),
+    ('Address contains "example", in any case', $$ profile.email ILIKE '%EXAMPLE%' $$),
+    ('Address starts with a or b', $$ profile.email ~ '^[ab]' $$),
+    ('Plan is not known', $$ profile.plan IS NULL $$),
+    ('Only a device is known', $$ NOT profile.is_known $$),
+    ('Can be reached by mail but not by phone', $$ profile.email IS NOT NULL AND profile.phone IS NULL $$),
+    ('French, and no employee', $$ segment."Europe" AND NOT segment.employees AND profile.country = 'FR' $$),
+    ('Half of the people, always the same', $$ hashint8extended(profile.profile_id, 2026) % 2 = 0 $$)
+) AS example(task, predicate);
+SELECT task, shop.who(predicate)
+FROM (VALUES
+    ('Bought in store in the last 30 days, but did not answer an e-mail in 60', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.channel = 'store'
+            AND event.occurred_at > now() - interval '30 days') > 0
+        AND count(*) FILTER (WHERE event.event_name IN ('email_opened', 'email_clicked') AND event.occurred_at > now() - interval '60 days') = 0 $$),
+    ('Bought boots in store, looked at garden things online, and is worth more than 100', $$ bool_or(event.product = 'boots' AND event.channel = 'store') FILTER (WHERE event.event_name = 'purchase')
+        AND bool_or(event.product = 'garden' AND event.channel = 'web') FILTER (WHERE event.event_name = 'view') AND profile.lifetime_value > 100 $$),
+    ('Has converted already, and is to be left out of the campaign', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at > now() - interval '14 days') > 0 $$)
+) AS example(task, predicate);
+-- End of operators.
 SELECT "Europe", converted, count(*) AS people FROM cdp.profile_segments WHERE NOT employees GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT segment, members, entered, exited FROM cdp.segment_daily WHERE segment IN ('Europe', 'converted') AND day = (now() AT TIME ZONE 'UTC')::date ORDER BY segment;
 SELECT segment, change, cause FROM cdp.read_changes('crm', 3) ORDER BY change_id;
