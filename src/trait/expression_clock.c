@@ -221,10 +221,15 @@ is_bare_clock(Node *node)
 		(IsA(node, SQLValueFunction) && castNode(SQLValueFunction, node)->op == SVFOP_CURRENT_TIMESTAMP);
 }
 
+/* An interval that is always the same, such as '30 days' or 30 * interval '1 day'. */
 static Interval *
 interval_constant(Node *node)
 {
-	if (IsA(node, Const) && castNode(Const, node)->consttype == INTERVALOID && !castNode(Const, node)->constisnull)
+	if (exprType(node) != INTERVALOID)
+		return NULL;
+	if (!IsA(node, Const))
+		node = eval_const_expressions(NULL, node);
+	if (IsA(node, Const) && !castNode(Const, node)->constisnull)
 		return DatumGetIntervalP(castNode(Const, node)->constvalue);
 	return NULL;
 }

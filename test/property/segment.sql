@@ -18,6 +18,12 @@ CREATE TABLE activity (id integer PRIMARY KEY, modified timestamptz NOT NULL, br
 -- What an application said by cdp.track, written down.
 CREATE TABLE called (id integer PRIMARY KEY, modified timestamptz NOT NULL, browser text, email text, name text NOT NULL, happened timestamptz NOT NULL,
     amount numeric, product text, quantity bigint, mood text);
+-- By cdp.identify.
+CREATE TABLE identified (LIKE contact INCLUDING ALL);
+-- Read by refreshes alone.
+CREATE TABLE imported (LIKE activity INCLUDING ALL);
+-- What of it the latest refresh has read.
+CREATE TABLE imported_then (LIKE activity INCLUDING ALL);
 CREATE SEQUENCE version;
 
 -- What expressions may read beside people and events.
@@ -35,7 +41,9 @@ CREATE TABLE decoy.taste (country text, product text, enough bigint);
 
 CREATE VIEW source_record AS
 SELECT 'contact' AS source, id::text AS record_key FROM contact
+UNION ALL SELECT 'form', id::text FROM identified
 UNION ALL SELECT 'activity', id::text FROM activity
+UNION ALL SELECT 'import', id::text FROM imported_then
 UNION ALL SELECT 'app', id::text FROM called;
 
 -- Whose a row is: who holds its strongest usable identifier.
@@ -44,6 +52,10 @@ SELECT DISTINCT ON (v.source, v.record_key) v.source, v.record_key, i.profile_id
 FROM (
     SELECT 'contact' AS source, id::text AS record_key, n.namespace, n.value
     FROM contact CROSS JOIN LATERAL (VALUES ('email', email), ('email', second_email), ('loyalty_id', card), ('crm_id', 'c' || id)) AS n(namespace, value)
+    UNION ALL SELECT 'form', id::text, n.namespace, n.value
+    FROM identified CROSS JOIN LATERAL (VALUES ('email', email), ('loyalty_id', card), ('user_id', 'u' || id)) AS n(namespace, value)
+    UNION ALL SELECT 'import', id::text, n.namespace, n.value
+    FROM imported_then CROSS JOIN LATERAL (VALUES ('anonymous_id', browser), ('email', email)) AS n(namespace, value)
     UNION ALL SELECT 'activity', id::text, n.namespace, n.value
     FROM activity CROSS JOIN LATERAL (VALUES ('anonymous_id', browser), ('email', email)) AS n(namespace, value)
     UNION ALL SELECT 'app', id::text, n.namespace, n.value
@@ -62,6 +74,7 @@ CREATE PROCEDURE look() LANGUAGE sql AS $$
     INSERT INTO event
     SELECT o.profile_id, v.source, v.id::text, v.name, v.happened, v.amount, v.product, v.quantity, v.is_gift, v.mood
     FROM (SELECT 'activity' AS source, id, name, happened, amount, product, quantity, is_gift, NULL AS mood FROM activity
+          UNION ALL SELECT 'import', id, name, happened, amount, product, quantity, is_gift, NULL FROM imported_then
           UNION ALL SELECT 'app', id, name, happened, amount, product, quantity, NULL, mood FROM called) AS v
     JOIN owned AS o ON o.source = v.source AND o.record_key = v.id::text;
     DELETE FROM person;
@@ -69,7 +82,7 @@ CREATE PROCEDURE look() LANGUAGE sql AS $$
     INSERT INTO person
     SELECT i.profile_id, i.is_known, (SELECT count(*) FROM event AS e WHERE e.profile_id = i.profile_id), c.country, c.score, c.vip, c.joined
     FROM (SELECT profile_id, bool_or(kind = 'person') AS is_known FROM cdp.identifiers WHERE state = 'usable' GROUP BY profile_id) AS i
-    LEFT JOIN LATERAL (SELECT c.* FROM contact AS c JOIN owned AS o ON o.source = 'contact' AND o.record_key = c.id::text
+    LEFT JOIN LATERAL (SELECT c.* FROM (SELECT 'contact' AS source, * FROM contact UNION ALL SELECT 'form', * FROM identified) AS c JOIN owned AS o ON o.source = c.source AND o.record_key = c.id::text
                        WHERE o.profile_id = i.profile_id ORDER BY c.modified DESC LIMIT 1) AS c ON true;
 $$;
 
@@ -316,6 +329,43 @@ BEGIN
     RETURN 'contact';
 END $$;
 
+CREATE FUNCTION call_identify() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    chosen integer := 1 + among(5);
+    said identified;
+BEGIN
+    DELETE FROM identified WHERE id = chosen;
+    IF random() < 0.2 THEN
+        PERFORM cdp.retract('form', chosen::text);
+        RETURN 'form withdrawn';
+    END IF;
+    INSERT INTO identified VALUES (chosen, next_version(), draw('email'), NULL, draw('card'), pick('FR', 'DE', 'Norway', NULL), among(5), pick('t', 'f', NULL)::boolean, moment())
+    RETURNING * INTO said;
+    PERFORM cdp.identify(jsonb_strip_nulls(jsonb_build_object('email', said.email, 'loyalty_id', said.card, 'user_id', 'u' || chosen)), 'form', chosen::text, said.modified,
+        jsonb_build_object('country', said.country, 'score', said.score, 'vip', said.vip, 'joined', said.joined));
+    RETURN 'identify';
+END $$;
+
+-- A table without capture.
+CREATE FUNCTION change_import() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    chosen integer := 1 + among(8);
+BEGIN
+    DELETE FROM imported WHERE id = chosen;
+    IF random() < 0.8 THEN
+        INSERT INTO imported VALUES (chosen, next_version(), draw('browser'), draw('email'), pick('view', 'buy', 'buy', 'open', 'quit'), moment(), among(90) / 2.0, pick('wine', 'tea', 'salt', NULL), among(5), pick('t', 'f', NULL)::boolean);
+    END IF;
+    RETURN 'import';
+END $$;
+
+-- Everything is read, and evaluated for everybody.
+CREATE PROCEDURE pass() LANGUAGE plpgsql AS $$
+BEGIN
+    CALL cdp.refresh(full_compare => true, allow_deletes => true);
+    DELETE FROM imported_then;
+    INSERT INTO imported_then SELECT * FROM imported;
+END $$;
+
 -- New events, late ones, corrections (of what happened, when and to whom), deletions; one or several at once.
 CREATE FUNCTION change_activity() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -392,6 +442,8 @@ CREATE FUNCTION wait_days(days integer) RETURNS text LANGUAGE plpgsql VOLATILE A
 DECLARE
     trait text;
 BEGIN
+    UPDATE imported SET happened = happened - days * interval '24 hours';
+    UPDATE imported_then SET happened = happened - days * interval '24 hours';
     ALTER TABLE activity DISABLE TRIGGER ALL;
     UPDATE activity SET happened = happened - days * interval '24 hours';
     ALTER TABLE activity ENABLE TRIGGER ALL;
@@ -491,8 +543,10 @@ BEGIN
     CASE
         WHEN what < 4 THEN RETURN change_contact();
         WHEN what < 9 THEN RETURN change_activity();
-        WHEN what < 13 THEN RETURN call_track();
-        WHEN what < 14 THEN RETURN change_label();
+        WHEN what < 12 THEN RETURN call_track();
+        WHEN what < 14 THEN RETURN call_identify();
+        WHEN what < 15 THEN RETURN change_import();
+        WHEN what < 16 THEN RETURN change_label();
         ELSE RETURN change_session();
     END CASE;
 END $$;
@@ -508,11 +562,12 @@ BEGIN
     PERFORM setseed(seed / 100000.0);
     DELETE FROM setting;
     INSERT INTO setting VALUES (false, seed % 2 = 0);
+    PERFORM cdp.configure('realtime_max_events', CASE WHEN seed % 5 = 0 THEN '3' ELSE '1000' END);
     FOR i IN 1 .. 12 LOOP
-        script := script || change(among(13));
+        script := script || change(among(15));
     END LOOP;
     CALL make_expressions(expressions);
-    CALL cdp.refresh();
+    CALL pass();
     script := script || 'refresh'::text;
     problem := difference(true);
     FOR step IN 1 .. steps LOOP
@@ -523,14 +578,14 @@ BEGIN
             CALL cdp.expire_segments();
         ELSIF random() < 0.08 THEN
             done := 'refresh';
-            CALL cdp.refresh();
+            CALL pass();
             is_refreshed := true;
         ELSE
-            done := change(among(15));
+            done := change(among(18));
         END IF;
         script := script || done;
-        -- what was decided by hand is seen by the next pass
-        IF done IN ('cannot_link', 'must_link', 'remove_label', 'block') THEN
+        -- what was decided by hand, and people with very many events, wait for this
+        IF done IN ('cannot_link', 'must_link', 'remove_label', 'block') OR seed % 5 = 0 THEN
             CALL cdp.expire_segments();
         END IF;
         IF is_refreshed OR step = steps OR random() < 0.5 THEN
@@ -578,10 +633,10 @@ BEGIN
     COMMIT;
     FOR step IN 1 .. steps LOOP
         IF random() < 0.1 THEN
-            CALL cdp.refresh();
+            CALL pass();
             done := 'refresh';
         ELSE
-            done := change(among(15));
+            done := change(among(18));
         END IF;
         COMMIT;
         IF random() < 0.4 THEN
@@ -599,7 +654,11 @@ BEGIN
     END LOOP;
     DELETE FROM activity;
     DELETE FROM contact;
+    DELETE FROM imported;
     PERFORM cdp.retract('app', id::text) FROM called;
+    PERFORM cdp.retract('form', id::text) FROM identified;
+    DELETE FROM identified;
+    CALL pass();
     DELETE FROM called;
     PERFORM CASE kind WHEN 'segment' THEN cdp.drop_segment(name, cascade => true) ELSE cdp.drop_computed_trait(name, cascade => true) END
     FROM (SELECT DISTINCT ON (number) * FROM made ORDER BY number DESC) AS m;
@@ -614,5 +673,7 @@ BEGIN
         identifiers => 'email, second_email AS email, card AS loyalty_id, ''c'' || id AS crm_id', traits => 'country, score, vip, joined', capture => 'immediate');
     PERFORM cdp.create_source('activity', 'predicate.activity', record_key => 'id', observed_at => 'modified', occurred_at => 'happened', event_name => 'name',
         identifiers => 'browser AS anonymous_id, email', properties => 'amount, product, quantity, is_gift', capture => 'immediate');
+    PERFORM cdp.create_source('import', 'predicate.imported', record_key => 'id', observed_at => 'modified', occurred_at => 'happened', event_name => 'name',
+        identifiers => 'browser AS anonymous_id, email', properties => 'amount, product, quantity, is_gift');
     CALL cdp.refresh();
 END $$;

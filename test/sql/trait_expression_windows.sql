@@ -7,6 +7,7 @@ SET search_path = public, cdp;
 SET TimeZone = 'UTC';
 SET DateStyle = ISO;
 SET jit = off;
+SET plan_cache_mode = force_generic_plan;
 
 -- Three people, whose windows close around the ends of months and the changes of clocks; also very old events.
 CREATE TABLE happened (id serial, person text, name text, at timestamptz, quantity bigint);
@@ -22,7 +23,6 @@ CREATE FUNCTION surprises(predicate text, zone text) RETURNS text LANGUAGE plpgs
 DECLARE
     id integer;
     moments timestamptz[];
-    statement text;
     t timestamptz;
     values_before jsonb := '{}';
     r record;
@@ -33,14 +33,14 @@ BEGIN
     PERFORM cdp.create_segment('tried', predicate, refresh => 'realtime', time_zone => zone, replace => true);
     SELECT expression_id INTO id FROM cdp_data.expression WHERE kind = 'segment' AND name = 'tried';
     PERFORM set_config('TimeZone', zone, true);
-    statement := cdp.expression_sql(ARRAY[id], 'everybody', 3);
+    EXECUTE format('PREPARE looked(timestamptz) AS %s', cdp.expression_sql(ARRAY[id], 'everybody', 3));
     -- no events after these: what comes is by the clock alone
     SELECT array_agg(DISTINCT m ORDER BY m) INTO moments
     FROM (SELECT generate_series(timestamptz '2026-02-01 00:00+00', '2026-05-10 00:00+00', '2 days 5 hours 11 minutes') AS m
           UNION SELECT h.at + w + s FROM happened AS h, unnest('{30 days,1 month,1 month 3 days,2 months,90 days}'::interval[]) AS w, unnest('{-1 microsecond,0,1 microsecond}'::interval[]) AS s WHERE h.at > '2025-01-01' AND h.quantity IN (0, 3)) AS v
     WHERE m > timestamptz '2026-02-01 00:00+00';
     FOREACH t IN ARRAY moments LOOP
-        FOR r IN EXECUTE statement USING t LOOP
+        FOR r IN EXECUTE format('EXECUTE looked(%L)', t) LOOP
             -- what was said before: a value and a time
             IF values_before ? r.profile_id::text AND (values_before->r.profile_id::text->>0)::boolean <> r.tried AND t < coalesce((values_before->r.profile_id::text->>1)::timestamptz, 'infinity') THEN
                 bad := bad + 1;
@@ -53,6 +53,7 @@ BEGIN
             END IF;
         END LOOP;
     END LOOP;
+    DEALLOCATE looked;
     PERFORM set_config('TimeZone', 'UTC', true);
     RETURN CASE WHEN bad = 0 THEN CASE WHEN told > 3 THEN 'as told' ELSE 'as told, once and for all' END ELSE format('%s changes before their time: %s', bad, first_bad) END;
 END $$;
@@ -63,6 +64,8 @@ FROM (VALUES
     ('count(*) > 3'),
     ('max(event.occurred_at) > now() - interval ''30 days'''),
     ('now() - interval ''30 days'' <= max(event.occurred_at)'),
+    ('max(event.occurred_at) > now() - 30 * interval ''1 day'''),
+    ('count(*) FILTER (WHERE event.occurred_at > now() - make_interval(months => 1, days => 3)) > 1'),
     ('max(event.occurred_at) > now() - interval ''1 month'''),
     ('max(event.occurred_at) + interval ''1 month'' > now()'),
     ('count(*) FILTER (WHERE event.event_name = ''buy'' AND event.occurred_at > now() - interval ''1 month 3 days'') > 1'),
@@ -84,6 +87,12 @@ FROM (VALUES
     ('count(*) FILTER (WHERE event.occurred_at > now() + interval ''290000 years'') = 0')) AS p(predicate),
     (VALUES ('Europe/Berlin'), ('Pacific/Auckland')) AS z(zone)
 ORDER BY predicate COLLATE "C", zone COLLATE "C";
+
+-- ---------- what is known of windows ----------
+SELECT s.predicate, (SELECT string_agg(a.fact_names[i], ', ' ORDER BY a.fact_names[i]) FROM generate_subscripts(a.fact_names, 1) AS i WHERE a.fact_kinds[i] = 'window')
+FROM (VALUES ('count(*) > 3'), ('max(event.occurred_at) > now() - interval ''30 days'''), ('max(event.occurred_at) > now() - 30 * interval ''1 day'''), ('current_timestamp - make_interval(weeks => 2) > min(event.occurred_at)'),
+    ('current_date - max(event.occurred_at)::date > 30'), ('max(event.occurred_at) = now()'), ('extract(epoch FROM now() - max(event.occurred_at)) > 86400'),
+    ('max(event.occurred_at) > now() - (count(*) * interval ''1 day'')')) AS s(predicate), cdp.analyse_expression('segment', '', s.predicate, false, current_user, 'UTC', 'public') AS a;
 
 -- ---------- window_closes itself ----------
 SELECT window_closes('2026-01-31', '1 month', '4 days', '2026-01-01'), window_closes('2026-01-31', '1 month', '4 days', '2026-03-04'), window_closes('2026-01-31', '1 month', '4 days', '2026-03-05');
