@@ -14,6 +14,11 @@
 #include "varatt.h"
 #endif
 
+/* PostgreSQL 18 has pg_noreturn in its place, which stands elsewhere */
+#if PG_VERSION_NUM >= 180000
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 /*
  * The library is compiled with hidden visibility.  Before PostgreSQL 16
  * PGDLLEXPORT expands to nothing on ELF platforms and PG_FUNCTION_INFO_V1
@@ -113,6 +118,20 @@ extern int no_such_variable
 	 true)
 #define cdp_unicode_to_server(character, output) \
 	(pg_unicode_to_server((character), (output)), true)
+#endif
+
+/*
+ * What an operator is in the operator families of B-trees: PostgreSQL 18 looks at
+ * other ordered indexes as well.  For who includes utils/lsyscache.h.
+ */
+#if PG_VERSION_NUM >= 180000
+#define CdpOperatorInterpretation OpIndexInterpretation
+#define cdp_operator_interpretations(operator_id) get_op_index_interpretation(operator_id)
+#define cdp_is_order(interpretation) ((interpretation)->cmptype != COMPARE_EQ && (interpretation)->cmptype != COMPARE_NE)
+#else
+#define CdpOperatorInterpretation OpBtreeInterpretation
+#define cdp_operator_interpretations(operator_id) get_op_btree_interpretation(operator_id)
+#define cdp_is_order(interpretation) ((interpretation)->strategy != ROWCOMPARE_EQ && (interpretation)->strategy != ROWCOMPARE_NE)
 #endif
 
 /*

@@ -291,14 +291,14 @@ is_time(Oid type)
 static bool
 is_order(const OpExpr *operation)
 {
-	List	   *interpretations = get_op_btree_interpretation(operation->opno);
+	List	   *interpretations = cdp_operator_interpretations(operation->opno);
 	ListCell   *cell;
 
 	foreach (cell, interpretations)
 	{
-		OpBtreeInterpretation *one = lfirst(cell);
+		CdpOperatorInterpretation *one = lfirst(cell);
 
-		if (one->strategy != ROWCOMPARE_EQ && one->strategy != ROWCOMPARE_NE)
+		if (cdp_is_order(one))
 			return true;
 	}
 	return false;
