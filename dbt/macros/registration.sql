@@ -81,7 +81,7 @@
         {% do adapter.drop_relation(existing_relation) %}
     {% elif existing_relation is not none %}
         {% set has_columns = adapter.get_columns_in_relation(existing_relation) | map(attribute='name') | list %}
-        {% set wants_columns = adapter.get_column_schema_from_query(sql) | map(attribute='name') | list %}
+        {% set wants_columns = get_columns_in_query(sql) %}
         {% if wants_columns[:has_columns | length] != has_columns %}
             {% do adapter.drop_relation(existing_relation) %}
         {% endif %}

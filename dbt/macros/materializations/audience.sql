@@ -128,7 +128,7 @@ where profile.profile_id in (
     takes the place of the old one in one transaction.
 -#}
 {% macro put_audience(target_relation, existing_relation, members, incremental) %}
-    {%- set wants_columns = adapter.get_column_schema_from_query(members) | map(attribute='name') | list -%}
+    {%- set wants_columns = get_columns_in_query(members) -%}
     {%- set has_columns = [] if existing_relation is none else adapter.get_columns_in_relation(existing_relation) | map(attribute='name') | list -%}
     {% if incremental and existing_relation is not none and existing_relation.is_table and not should_full_refresh() and wants_columns == has_columns %}
         {% set changes = cdp.merge_audience(target_relation, members, wants_columns) %}
@@ -153,19 +153,23 @@ where profile.profile_id in (
 {% macro merge_audience(relation, members, columns) %}
     {%- set temporary = make_temp_relation(relation) -%}
     {%- set names = [] -%}
+    {%- set assignments = [] -%}
     {%- for column in columns -%}
         {%- do names.append(cdp.quoted(column)) -%}
+        {%- do assignments.append(cdp.quoted(column) ~ ' = new.' ~ cdp.quoted(column)) -%}
     {%- endfor -%}
     {%- set names = names | join(', ') -%}
     {% call statement('members') %}create temporary table {{ temporary }} as
 {{ members }}{% endcall %}
+    {% do run_query('analyze ' ~ temporary) %}
     {%- set counts = run_query('with removed as (
         delete from ' ~ relation ~ ' as old where not exists (select from ' ~ temporary ~ ' as new where new.profile_id = old.profile_id) returning 1
     ), changed as (
-        update ' ~ relation ~ ' as old set (' ~ names ~ ') = (select new.* from ' ~ temporary ~ ' as new where new.profile_id = old.profile_id)
-        where exists (select from ' ~ temporary ~ ' as new where new.profile_id = old.profile_id and row(new.*) is distinct from row(old.*)) returning 1
+        update ' ~ relation ~ ' as old set ' ~ assignments | join(', ') ~ ' from ' ~ temporary ~ ' as new
+        where new.profile_id = old.profile_id and row(new.*) is distinct from row(old.*) returning 1
     ), added as (
-        insert into ' ~ relation ~ ' (' ~ names ~ ') select new.* from ' ~ temporary ~ ' as new
+        insert into ' ~ relation ~ ' (' ~ names ~ ')
+        select new.* from ' ~ temporary ~ ' as new
         where not exists (select from ' ~ relation ~ ' as old where old.profile_id = new.profile_id) returning 1
     ) select (select count(*) from added), (select count(*) from changed), (select count(*) from removed)') -%}
     {% do run_query('drop table ' ~ temporary) %}
