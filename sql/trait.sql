@@ -590,7 +590,9 @@ BEGIN
     END IF;
     CASE fact_kind
         WHEN 'trait' THEN
-            RETURN fact_name NOT IN (SELECT f.name FROM cdp.profile_fixed_columns() AS f UNION ALL SELECT c.name FROM cdp.profile_columns() AS c);
+            -- A dropped column may still be in the view, empty, for the sake of what was built on that.
+            RETURN NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                               WHERE a.attrelid = 'cdp_data.profile_row'::regclass AND a.attname = fact_name AND a.attnum > 0 AND NOT a.attisdropped);
         WHEN 'segment' THEN
             RETURN NOT EXISTS (SELECT FROM cdp_data.expression AS e WHERE e.kind = 'segment' AND e.name = fact_name);
         WHEN 'property' THEN
