@@ -209,6 +209,14 @@ BEGIN
             HINT = 'Choose another name, or drop that trait with cdp.drop_computed_trait first.';
     END IF;
 
+    -- The texts of its two traits are this function's: altering one of them would leave the score behind.
+    IF (known.model, known.expression, known.search_path) <> ($2, $3, $7) AND NOT COALESCE($8, false)
+       AND EXISTS (SELECT FROM cdp_data.expression AS e WHERE e.kind = 'trait' AND e.name = $1) THEN
+        RAISE duplicate_object USING
+            MESSAGE = pg_catalog.format('score "%s" already exists with another declaration', $1),
+            HINT = 'Use replace => true.';
+    END IF;
+
     -- The sub-select stands alone, so a statement looks the model up once.
     PERFORM cdp.declare_expression('trait', $1,
         pg_catalog.format(E'(%s\n)::pg_catalog.float8', cdp.put_model($3, pg_catalog.format(
@@ -339,7 +347,8 @@ BEGIN
     UNION ALL
     SELECT 'scores have drifted', 'warning', pg_catalog.format('score "%s" is distributed otherwise than when its model was trained: stability index %s', s.name, pg_catalog.round(s.drift::numeric, 2)),
            'Look at what changed in its input (cdp.scores has the shares), and train the model again.', s.scored_at
-    FROM cdp.scores AS s WHERE s.drift > 0.25;
+    -- Among few people the index is above that by chance.
+    FROM cdp.scores AS s WHERE s.drift > 0.25 AND s.people >= 200;
 END
 $health$;
 COMMENT ON FUNCTION cdp.score_health() IS

@@ -61,6 +61,19 @@ FROM cdp.scores s JOIN cdp.models m USING (model_id) ORDER BY 1;
 SELECT s.members = count(*) FILTER (WHERE p.churn_percentile > 90) AS members FROM cdp.segments s, cdp.profiles p GROUP BY s.members;
 SELECT "check", detail FROM cdp.health;
 
+-- Who brings evidence may refresh, and not touch models; who reads sees both.
+CREATE ROLE regress_cdp_score_writer;
+SELECT cdp.grant_access('regress_cdp_score_writer', 'writer');
+SET ROLE regress_cdp_score_writer;
+CALL cdp.refresh_segments();
+SELECT count(*) FROM cdp.scores, cdp.models WHERE models.is_current;
+SELECT cdp.register_model('repeat', :'second'::cdp.lifetime_model);
+SELECT cdp.create_score('mine', 'repeat', 'cdp.p_alive(model, 0, 0, 0)');
+SELECT cdp.drop_model('other');
+RESET ROLE;
+DROP OWNED BY regress_cdp_score_writer;
+DROP ROLE regress_cdp_score_writer;
+
 -- A new version: with the next refresh.
 SELECT cdp.register_model('repeat', :'second'::cdp.lifetime_model);
 SELECT name, status, model_version FROM cdp.scores ORDER BY 1;
