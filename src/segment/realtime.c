@@ -205,7 +205,7 @@ realtime_event(const RealtimeEvent *event)
 
 			memcpy(ids + count, event->moved, mul_size(sizeof(int64), event->moved_count));
 			(void) evaluate_people(cache, realtime_set_of_scope(cache, SCOPE_ALL), ids, count + event->moved_count,
-							concerns_several(event->moved, event->moved_count) ? CAUSE_IDENTITY : CAUSE_EVENT, DERIVE_ROWS, 0);
+								   concerns_several(event->moved, event->moved_count) ? CAUSE_IDENTITY : CAUSE_EVENT, DERIVE_ROWS, 0);
 		}
 		SPI_finish();
 	}
@@ -244,7 +244,9 @@ people_changed(const int64 *moved, int moved_count, const int64 *told, int told_
 	{
 		SPI_connect();
 		(void) evaluate_people(cache, realtime_set_of_scope(cache, moved_count > 0 ? SCOPE_ALL : SCOPE_PERSON), ids, count,
-						concerns_several(moved, moved_count) ? CAUSE_IDENTITY : told_count == 0 ? CAUSE_EVENT : CAUSE_TRAIT, is_derived ? 0 : DERIVE_ROWS, 0);
+							   concerns_several(moved, moved_count) ? CAUSE_IDENTITY : told_count == 0 ? CAUSE_EVENT
+																									   : CAUSE_TRAIT,
+							   is_derived ? 0 : DERIVE_ROWS, 0);
 		SPI_finish();
 	}
 	PG_FINALLY();

@@ -413,7 +413,7 @@ realtime_cache(void)
 		if (((RealtimeCache *) lfirst(cell))->user_count == 0)
 		{
 			cache = lfirst(cell);
-			outdated = foreach_delete_current(outdated, cell);
+			outdated = foreach_delete_current (outdated, cell);
 			free_cache(cache);
 		}
 	if (current != NULL)
@@ -498,7 +498,7 @@ make_parts(ExpressionSet *set)
 	for (int i = 0; i < set->count; i++)
 	{
 		const LiveExpression *expression = set->expressions[i];
-		SetPart    *part = set->part_count == 0 ? NULL : &set->parts[set->part_count - 1];
+		SetPart	   *part = set->part_count == 0 ? NULL : &set->parts[set->part_count - 1];
 
 		if (part != NULL && part->count < PART_MAX)
 		{

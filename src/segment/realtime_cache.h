@@ -39,9 +39,9 @@ typedef struct SetPart
 typedef struct ExpressionSet
 {
 	int			count;
-	LiveExpression **expressions; /* in the order of parts */
+	LiveExpression **expressions;	/* in the order of parts */
 	int			part_count;
-	SetPart    *parts;
+	SetPart	   *parts;
 	bool		reads_counts;	/* some of them do */
 } ExpressionSet;
 
@@ -63,7 +63,7 @@ typedef struct RealtimeCache
 	int64		max_events;		/* option realtime_max_events */
 	int			count;
 	LiveExpression *expressions;	/* sorted by id */
-	ExpressionSet *scopes[SCOPE_COUNT];	/* made when first asked for */
+	ExpressionSet *scopes[SCOPE_COUNT]; /* made when first asked for */
 	ExpressionSet *any_event;	/* concerned by events of names that nobody mentions */
 	HTAB	   *by_event;		/* concerned by events of a name */
 	HTAB	   *sets;			/* by ids */

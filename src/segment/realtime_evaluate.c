@@ -522,8 +522,7 @@ store_traits(Evaluation *evaluation, SetPart *part, LiveExpression **expressions
 		nulls[count] = is_null ? 'n' : ' ';
 		old = slot_getattr(evaluation->rows.slot, expressions[i]->column, &was_null);
 		if (was_null != is_null ||
-			(!is_null && (attribute->atttypid != TupleDescAttr(descriptor, i + 1)->atttypid ||
-						  !datum_image_eq(old, values[count], attribute->attbyval, attribute->attlen))))
+			(!is_null && (attribute->atttypid != TupleDescAttr(descriptor, i + 1)->atttypid || !datum_image_eq(old, values[count], attribute->attbyval, attribute->attlen))))
 			changed++;
 		count++;
 	}
@@ -742,7 +741,7 @@ evaluate_parts(Evaluation *evaluation, ExpressionSet *set, Datum people)
 	check_stack_depth();
 	for (int i = 0; i < set->part_count; i++)
 	{
-		SetPart    *part = &set->parts[i];
+		SetPart	   *part = &set->parts[i];
 		LiveExpression **expressions = set->expressions + part->first;
 		ErrorData  *error;
 
@@ -793,7 +792,7 @@ store_due(Evaluation *evaluation, bool is_exact, TimestampTz until)
 			continue;
 		}
 		if (is_exact && due_at <= until)
-			due_at = until + USECS_PER_SEC;	/* a bound that does not move on; this call goes on to others */
+			due_at = until + USECS_PER_SEC; /* a bound that does not move on; this call goes on to others */
 		if (!is_exact && lookup_id(&due, person->profile_id) && DatumGetTimestampTz(lookup_value(&due, DUE_AT)) <= due_at)
 			continue;
 		ids[count] = Int64GetDatum(person->profile_id);
@@ -870,4 +869,3 @@ evaluate_people(RealtimeCache *cache, ExpressionSet *set, int64 *ids, int count,
 	evaluate_locked(&evaluation, set, flags, until);
 	return evaluation.changed;
 }
-

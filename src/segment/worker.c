@@ -308,7 +308,7 @@ cdp_worker_launcher_main(Datum argument)
 				}
 				else
 				{
-					workers = foreach_delete_current(workers, cell);
+					workers = foreach_delete_current (workers, cell);
 					pfree(launched);
 				}
 				continue;

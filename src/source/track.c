@@ -88,6 +88,7 @@ typedef struct StoredEvent
 	int64		hub;
 	TimestampTz observed_at;
 	char	   *name;
+	MemoryContext context;		/* of the name, which outlives the graph */
 } StoredEvent;
 
 static void
@@ -360,7 +361,6 @@ is_outdated(SingleRecord *record)
 {
 	static SPIPlanPtr plan = NULL;
 	StoredEvent *stored = record->argument;
-	MemoryContext caller = CurrentMemoryContext;
 	Oid			types[] = {TEXTOID, TEXTOID};
 	Datum		arguments[] = {CStringGetTextDatum(stored->source), CStringGetTextDatum(stored->key)};
 	int			level = prefer_indexes();
@@ -378,7 +378,7 @@ is_outdated(SingleRecord *record)
 
 		stored->hub = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 		stored->observed_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null));
-		stored->name = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3));
+		stored->name = MemoryContextStrdup(stored->context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3));
 	}
 	SPI_finish();
 	AtEOXact_GUC(true, level);
@@ -454,7 +454,7 @@ replace_event(EventTable *table, const StoredEvent *stored, const SingleRecord *
 static int64
 store_event(EventTable *table, SingleRecord *record, Datum *values, const char *nulls, RealtimeEvent *news)
 {
-	StoredEvent stored = {.source = record->source, .key = record->key};
+	StoredEvent stored = {.source = record->source, .key = record->key, .context = CurrentMemoryContext};
 	SingleRecord attempt;
 
 	for (int attempts = 0;; attempts++)
@@ -587,13 +587,14 @@ cdp_track(PG_FUNCTION_ARGS)
 		table->in_use = was_in_use;
 	}
 	PG_END_TRY();
-	SPI_finish();
-	if (profile_id == 0)
-		PG_RETURN_NULL();
-	if (news.hub != 0)
+	/* The news stands in memory that ends with SPI_finish. */
+	if (profile_id != 0 && news.hub != 0)
 	{
 		news.name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 		realtime_event(&news);
 	}
+	SPI_finish();
+	if (profile_id == 0)
+		PG_RETURN_NULL();
 	PG_RETURN_INT64(profile_id);
 }
