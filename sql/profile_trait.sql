@@ -668,6 +668,7 @@ BEGIN
     IF EXISTS (SELECT FROM cdp_data.namespace AS n WHERE n.name = $1) THEN
         INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
     END IF;
+    PERFORM cdp.warn_of_dependents($1);
 END
 $rename$;
 COMMENT ON FUNCTION cdp.rename_trait(text, text) IS
@@ -697,6 +698,7 @@ BEGIN
     IF EXISTS (SELECT FROM cdp_data.namespace AS n WHERE n.name = $1) THEN
         INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
     END IF;
+    PERFORM cdp.warn_of_dependents($1);
 END
 $drop$;
 COMMENT ON FUNCTION cdp.drop_trait(text) IS

@@ -169,6 +169,27 @@ $dependents$;
 COMMENT ON FUNCTION cdp.expression_dependents(text, text) IS
 'Internal: the computed traits and segments that need a trait or segment, directly (depth 1) or through others, those that need nobody else''s change first.';
 
+CREATE FUNCTION cdp.warn_of_dependents(trait text) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $warn$
+DECLARE
+    dependents text;
+BEGIN
+    SELECT pg_catalog.string_agg(cdp.expression_label(e.kind, e.name), ', ' ORDER BY e.kind DESC, e.name) INTO dependents
+    FROM cdp_data.expression AS e JOIN cdp_data.expression_fact AS f ON f.expression_id = e.expression_id
+    WHERE f.kind = 'trait' AND f.name = warn_of_dependents.trait;
+    IF dependents IS NOT NULL THEN
+        RAISE WARNING USING
+            MESSAGE = pg_catalog.format('there is no trait "%s" any more, which other expressions need', trait),
+            DETAIL = pg_catalog.format('These do, and fail until they are changed: %s.', dependents),
+            HINT = 'Change them with cdp.alter_computed_trait and cdp.alter_segment.';
+    END IF;
+END
+$warn$;
+COMMENT ON FUNCTION cdp.warn_of_dependents(text) IS
+'Internal: says which computed traits and segments read a trait of records that was dropped or renamed.';
+
 CREATE FUNCTION cdp.check_expression_cycle(of_kind text, of_name text, fact_kinds text[], fact_names text[]) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp

@@ -193,6 +193,8 @@ SELECT "check", severity, detail, hint FROM cdp.health WHERE "check" LIKE '%gone
 SELECT depends_on, detail FROM cdp.segment_dependencies WHERE name = 'doubled' AND depends_on_kind = 'function';
 SELECT cdp.drop_computed_trait('doubled');
 SELECT cdp.create_computed_trait('abroad', $$ profile.country <> 'US' $$);
+SELECT cdp.rename_trait('country', 'land');
+SELECT cdp.rename_trait('land', 'country');
 SELECT cdp.alter_source('people', reset => '{traits}');
 SELECT cdp.drop_trait('country');
 SELECT "check", severity, detail, hint FROM cdp.health WHERE "check" LIKE '%gone';
