@@ -111,6 +111,12 @@ SELECT cdp.train_logit($$ SELECT label, orders_90d, orders, spent, days_since FR
 -- @churn_quality
 SELECT round(cdp.auc(cdp.predict_row(model, training), label)::numeric, 1) AS auc
 FROM training, churn_model WHERE as_of = '2025-12-01';
+-- @churn_score
+SELECT cdp.register_model('leaving', model) AS version FROM churn_model;
+SELECT cdp.create_score('leaving', 'leaving',
+    $$ cdp.predict(model, ARRAY[profile.orders_90d, profile.orders, profile.spent, profile.days_since]::double precision[]) $$);
+CALL cdp.refresh();
+SELECT count(leaving) AS scored, bool_and(leaving BETWEEN 0 AND 1) AS probabilities, max(leaving_percentile) AS top FROM cdp.profiles;
 -- @delete_what
 SELECT namespace, value, records FROM cdp.profile_identifiers(cdp.resolve('email', 'person7@example.com'));
 SELECT t.trait, x.source, x.record_key
