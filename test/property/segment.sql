@@ -498,6 +498,20 @@ BEGIN
     IF problem IS NOT NULL THEN
         RETURN problem;
     END IF;
+    -- What is explained of one of them, and how many people a preview finds, agrees with what is stored.
+    SELECT * INTO m FROM made WHERE kind = 'segment' AND is_refreshed ORDER BY random() LIMIT 1;
+    IF FOUND THEN
+        SELECT format('explanation of %s, profile %s: %s', m.name, p.profile_id, e.result) INTO problem
+        FROM person AS p, LATERAL (SELECT x.result FROM cdp.explain_segment(m.name, p.profile_id) AS x ORDER BY x.place LIMIT 1) AS e
+        WHERE e.result IS DISTINCT FROM EXISTS (SELECT FROM cdp.segment_members AS s WHERE s.segment = m.name AND s.profile_id = p.profile_id) LIMIT 1;
+        IF problem IS NULL THEN
+            SELECT format('preview of %s: %s', m.name, members) INTO problem
+            FROM cdp.preview_segment('segment.' || m.name) WHERE members <> (SELECT count(*) FROM cdp.segment_members AS s WHERE s.segment = m.name);
+        END IF;
+        IF problem IS NOT NULL THEN
+            RETURN problem || E'\n' || (m.expression).said;
+        END IF;
+    END IF;
     -- Changes are entries and exits by turns, and lead to what is stored.
     SELECT format('changes of %s, profile %s: %s', segment_id, profile_id, string_agg(is_entry::text, ' ' ORDER BY change_id)) INTO problem
     FROM (SELECT c.*, lag(c.is_entry) OVER w AS before, lead(c.is_entry) OVER w AS after,
@@ -632,6 +646,11 @@ BEGIN
     CALL cdp.refresh();
     COMMIT;
     FOR step IN 1 .. steps LOOP
+        -- whose snapshot hides what others have just written: the work is put off
+        IF random() < 0.2 THEN
+            COMMIT;
+            SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+        END IF;
         IF random() < 0.1 THEN
             CALL pass();
             done := 'refresh';
