@@ -298,7 +298,7 @@ segment_range(List *names)
 
 	foreach (cell, names)
 	{
-		A_Const    *null = makeNode(A_Const);
+		A_Const	   *null = makeNode(A_Const);
 		TypeCast   *cast = makeNode(TypeCast);
 		ResTarget  *target = makeNode(ResTarget);
 
@@ -326,7 +326,7 @@ put_into_host(RawStmt *raw, bool has_segments, List *segments)
 {
 	SelectStmt *inner = castNode(SelectStmt, raw->stmt);
 	SelectStmt *outer = makeNode(SelectStmt);
-	SubLink    *link = makeNode(SubLink);
+	SubLink	   *link = makeNode(SubLink);
 	ResTarget  *target = makeNode(ResTarget);
 	RawStmt	   *result = makeNode(RawStmt);
 
@@ -389,7 +389,7 @@ refuse_moment(const Reading *reading, const Node *node, int location)
 
 	foreach (cell, reading->literals)
 	{
-		A_Const    *literal = lfirst_node(A_Const, cell);
+		A_Const	   *literal = lfirst_node(A_Const, cell);
 
 		if (literal->location == location && is_moment(strVal(&literal->val)))
 			ereport(ERROR,
@@ -418,21 +418,21 @@ check_walker(Node *node, void *argument)
 	switch (nodeTag(node))
 	{
 		case T_Var:
-			{
-				Var		   *var = (Var *) node;
+		{
+			Var		   *var = (Var *) node;
 
-				if ((int) var->varlevelsup < reading->depth)
-					return false;
-				if (var->varattno == 0)
-					refuse(reading, "read a whole row", "Name the columns.", var->location);
-				if ((int) var->varlevelsup == reading->depth && !reading->is_in_aggregate)
-					ereport(ERROR,
-							(errcode(ERRCODE_GROUPING_ERROR),
-							 errmsg("column \"%s\" of event must be used in an aggregate function",
-									get_attname(get_relname_relid("events", get_namespace_oid("cdp", false)), var->varattno, false)),
-							 position_of(reading, var->location)));
+			if ((int) var->varlevelsup < reading->depth)
 				return false;
-			}
+			if (var->varattno == 0)
+				refuse(reading, "read a whole row", "Name the columns.", var->location);
+			if ((int) var->varlevelsup == reading->depth && !reading->is_in_aggregate)
+				ereport(ERROR,
+						(errcode(ERRCODE_GROUPING_ERROR),
+						 errmsg("column \"%s\" of event must be used in an aggregate function",
+								get_attname(get_relname_relid("events", get_namespace_oid("cdp", false)), var->varattno, false)),
+						 position_of(reading, var->location)));
+			return false;
+		}
 		case T_Const:
 			if (is_about_time(castNode(Const, node)->consttype))
 				refuse_moment(reading, node, castNode(Const, node)->location);
@@ -455,18 +455,18 @@ check_walker(Node *node, void *argument)
 				refuse(reading, "aggregate over people", "An aggregate is over the events of one person and reads columns of event.", castNode(Aggref, node)->location);
 			break;
 		case T_Query:
-			{
-				Query	   *query = (Query *) node;
-				bool		result;
+		{
+			Query	   *query = (Query *) node;
+			bool		result;
 
-				if (query->rowMarks != NIL || query->hasModifyingCTE || query->commandType != CMD_SELECT)
-					refuse(reading, "write or lock rows", "A subquery only reads.", -1);
-				cdp_check_permissions(query);
-				reading->depth++;
-				result = query_tree_walker(query, check_walker, argument, 0);
-				reading->depth--;
-				return result;
-			}
+			if (query->rowMarks != NIL || query->hasModifyingCTE || query->commandType != CMD_SELECT)
+				refuse(reading, "write or lock rows", "A subquery only reads.", -1);
+			cdp_check_permissions(query);
+			reading->depth++;
+			result = query_tree_walker(query, check_walker, argument, 0);
+			reading->depth--;
+			return result;
+		}
 		default:
 			break;
 	}
@@ -631,6 +631,9 @@ inline_reference(Inlining *inlining, const Expression *other, const Var *var)
 
 	if (inlining->depth > 0)
 		IncrementVarSublevelsUp(tree, inlining->depth, 0);
+	/* the column of a domain is of the type that the domain is of */
+	if (exprType(tree) != var->vartype && getBaseType(exprType(tree)) == var->vartype)
+		tree = coerce_to_target_type(NULL, tree, exprType(tree), var->vartype, -1, COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
 	if (exprType(tree) != var->vartype)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),

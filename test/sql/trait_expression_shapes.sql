@@ -104,10 +104,10 @@ SELECT predicate, found(predicate) FROM (VALUES
 
 -- ---------- other expressions ----------
 SELECT create_segment('big', 'sum(event.amount) > 20'), create_segment('known_big', 'segment.big', include_anonymous => false), create_segment('Sel ect', 'profile.country = ''FR'''),
-       create_segment('window', 'count(*) > 5 AND segment.big'), create_computed_trait('mean', 'avg(event.amount)'), create_computed_trait('above_mean', 'count(*) FILTER (WHERE event.amount > profile.mean)') \g /dev/null
+       create_segment('window', 'count(*) > 5 AND segment.big'), create_computed_trait('mean', 'avg(event.amount)'), create_computed_trait('mean_positive', 'sum(event.amount)::positive'), create_computed_trait('above_mean', 'count(*) FILTER (WHERE event.amount > profile.mean)') \g /dev/null
 SELECT predicate, found(predicate) FROM (VALUES
     ('segment.big'), ('NOT segment.known_big'), ('segment."Sel ect" IS NOT NULL AND segment."Sel ect"'), ('segment.window'), ('segment.big = segment.known_big'), ('count(*) FILTER (WHERE segment."Sel ect" AND event.amount > 2) > 1'),
-    ('profile.mean > 3.5'), ('profile.above_mean > 5'), ('count(*) FILTER (WHERE event.amount > profile.mean) > 5'), ('count(*) FILTER (WHERE event.amount > profile.mean AND event.quantity < profile.above_mean) > 3'), ('max(event.amount) FILTER (WHERE segment.known_big AND event.quantity < profile.above_mean) > 3'),
+    ('profile.mean > 3.5'), ('profile.mean_positive > 33'), ('profile.above_mean > 5'), ('count(*) FILTER (WHERE event.amount > profile.mean) > 5'), ('count(*) FILTER (WHERE event.amount > profile.mean AND event.quantity < profile.above_mean) > 3'), ('max(event.amount) FILTER (WHERE segment.known_big AND event.quantity < profile.above_mean) > 3'),
     ('count(*) FILTER (WHERE segment.big AND event.amount > 2) > 3'), ('EXISTS (SELECT FROM happened AS h WHERE segment.known_big AND h.person = profile.anonymous_id)'), ('EXISTS (SELECT FROM happened AS h WHERE h.quantity > profile.above_mean AND segment.big)')) AS v(predicate);
 
 -- ---------- what is written ----------
