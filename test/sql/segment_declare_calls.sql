@@ -85,7 +85,7 @@ SELECT cdp.rename_segment('Best "Customers"', 'best');
 SELECT cdp.rename_segment('best', 'buyers');
 SELECT cdp.rename_segment('best', 'profile_id');
 SELECT cdp.rename_segment('nobody', 'somebody');
-SELECT pg_get_viewdef('shop.vip') LIKE '%profile_segments.best%' AS follows;
+SELECT pg_get_viewdef('shop.vip') ~ '\mbest\M' AS follows;
 SELECT cdp.drop_segment('best');
 DROP VIEW shop.vip;
 CREATE VIEW shop.others AS SELECT profile_id, never FROM cdp.profile_segments;

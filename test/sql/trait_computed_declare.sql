@@ -78,7 +78,7 @@ SELECT cdp.check_expression_cycle('trait', 'more', '{trait,segment}', '{spent,bu
 CREATE VIEW shop.seen AS SELECT email, more FROM cdp.profiles;
 SELECT cdp.rename_computed_trait('more', 'even_more');
 SELECT name FROM cdp.computed_traits ORDER BY name;
-SELECT pg_get_viewdef('shop.seen');
+SELECT replace(pg_get_viewdef('shop.seen'), 'profiles.', '') AS definition;
 SELECT cdp.rename_computed_trait('even_more', 'even_more');
 SELECT cdp.rename_computed_trait('twice', 'double');
 SELECT cdp.rename_computed_trait('even_more', 'spent');
