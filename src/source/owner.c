@@ -6,7 +6,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "miscadmin.h"
+#include "pgtime.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -54,17 +56,24 @@ set_option(const char *name, const char *value)
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* From here on the rights of the source's owner; an error undoes it as well. */
+/*
+ * From here on the rights of the source's owner; an error undoes it as well.
+ * What the session has already is not set again, which takes longer than to see.
+ */
 void
 source_owner_enter(SourceOwner *owner)
 {
 	GetUserIdAndSecContext(&owner->caller, &owner->caller_context);
 	source_owner_resume(owner);
 	owner->guc_level = NewGUCNestLevel();
-	set_option("TimeZone", owner->time_zone);
-	set_option("DateStyle", "ISO, MDY");
-	set_option("IntervalStyle", "postgres");
-	set_option("search_path", owner->search_path);
+	if (strcmp(pg_get_timezone_name(session_timezone), owner->time_zone) != 0)
+		set_option("TimeZone", owner->time_zone);
+	if (DateStyle != USE_ISO_DATES || DateOrder != DATEORDER_MDY)
+		set_option("DateStyle", "ISO, MDY");
+	if (IntervalStyle != INTSTYLE_POSTGRES)
+		set_option("IntervalStyle", "postgres");
+	if (strcmp(namespace_search_path, owner->search_path) != 0)
+		set_option("search_path", owner->search_path);
 }
 
 void

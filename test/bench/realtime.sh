@@ -36,7 +36,7 @@ psql -X -q -v ON_ERROR_STOP=1 -v people="$people" >/dev/null <<-'SQL'
 	SELECT cdp.create_segment('s2', $$ sum(event.seconds) FILTER (WHERE event.event_name = 'page_view' AND event.occurred_at > now() - interval '7 days') > 60 $$, refresh => 'realtime');
 	SELECT cdp.create_segment('s3', $$ count(*) FILTER (WHERE event.event_name = 'page_view') >= 20 $$, refresh => 'realtime');
 	SELECT cdp.create_segment('s4', $$ max(event.occurred_at) FILTER (WHERE event.event_name = 'page_view') > now() - interval '14 days' $$, refresh => 'realtime');
-	SELECT cdp.create_segment('s5', $$ count(DISTINCT event.path) FILTER (WHERE event.event_name = 'page_view') >= 3 AND profile.is_known $$, refresh => 'realtime');
+	SELECT cdp.create_segment('s5', $$ count(*) FILTER (WHERE event.event_name = 'page_view' AND event.path = '/page3') >= 3 AND profile.is_known $$, refresh => 'realtime');
 	SELECT cdp.create_segment('s' || n, format($$ count(*) FILTER (WHERE event.event_name = 'event_%s' AND event.occurred_at > now() - interval '%s days') >= 2 $$, n, 10 + n % 50), refresh => 'realtime')
 	FROM generate_series(6, 1000) AS n;
 	CALL cdp.refresh_segments(ARRAY['s1', 's2', 's3', 's4', 's5']);
