@@ -347,11 +347,20 @@ find_comparison(Finding *finding, OpExpr *operation)
 	return false;
 }
 
+/* The clock, or so many whole days or months before or after. */
+static bool
+is_clock_by_days(Node *node)
+{
+	Interval   *distance = distance_from_clock(node);
+
+	return distance != NULL && distance->time == 0;
+}
+
 /* Something that changes with the calendar day at most. */
 static bool
 is_of_day(Node *node)
 {
-	static const char *const units[] = {"day", "week", "month", "quarter", "year", "decade", "century", "millennium"};
+	static const char *const units[] = {"day", "dow", "isodow", "doy", "week", "month", "quarter", "year", "isoyear", "decade", "century", "millennium"};
 
 	if (is_age_of_today(node))
 		return !clock_is_read(linitial(castNode(FuncExpr, node)->args));
@@ -359,19 +368,26 @@ is_of_day(Node *node)
 		return castNode(SQLValueFunction, node)->op == SVFOP_CURRENT_DATE;
 	if (!IsA(node, FuncExpr))
 		return false;
-	if (castNode(FuncExpr, node)->funcid == F_DATE_TIMESTAMPTZ)
-		return is_bare_clock(linitial(castNode(FuncExpr, node)->args));
-	if (castNode(FuncExpr, node)->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ)
+	switch (castNode(FuncExpr, node)->funcid)
 	{
-		Node	   *unit = linitial(castNode(FuncExpr, node)->args);
+		case F_DATE_TIMESTAMPTZ:
+			return is_clock_by_days(linitial(castNode(FuncExpr, node)->args));
+		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
+		case F_EXTRACT_TEXT_TIMESTAMPTZ:
+		case F_DATE_PART_TEXT_TIMESTAMPTZ:
+		{
+			Node	   *unit = linitial(castNode(FuncExpr, node)->args);
 
-		if (!IsA(unit, Const) || castNode(Const, unit)->constisnull || !is_bare_clock(lsecond(castNode(FuncExpr, node)->args)))
+			if (!IsA(unit, Const) || castNode(Const, unit)->constisnull || !is_clock_by_days(lsecond(castNode(FuncExpr, node)->args)))
+				return false;
+			for (int i = 0; i < (int) lengthof(units); i++)
+				if (pg_strcasecmp(TextDatumGetCString(castNode(Const, unit)->constvalue), units[i]) == 0)
+					return true;
 			return false;
-		for (int i = 0; i < (int) lengthof(units); i++)
-			if (pg_strcasecmp(TextDatumGetCString(castNode(Const, unit)->constvalue), units[i]) == 0)
-				return true;
+		}
+		default:
+			return false;
 	}
-	return false;
 }
 
 static bool

@@ -76,6 +76,9 @@ FROM (VALUES
     ('count(*) FILTER (WHERE event.occurred_at > current_date - 30) > 1'),
     ('count(*) FILTER (WHERE event.occurred_at::date = current_date - 30) > 0'),
     ('max(event.occurred_at) > date_trunc(''month'', now()) - interval ''1 month'''),
+    ('max(event.occurred_at) >= date_trunc(''month'', now() - interval ''1 month'') AND max(event.occurred_at) < date_trunc(''month'', now())'),
+    ('max(event.occurred_at)::date >= (now() - interval ''30 days'')::date'),
+    ('extract(month FROM min(event.occurred_at)) = extract(month FROM now() - interval ''2 months'')'),
     ('age(max(event.occurred_at)) < interval ''1 month 3 days'''),
     ('max(event.occurred_at) > localtimestamp - interval ''30 days'''),
     ('extract(day FROM now()) > 15'),
@@ -91,7 +94,7 @@ ORDER BY predicate COLLATE "C", zone COLLATE "C";
 -- ---------- what is known of windows ----------
 SELECT s.predicate, (SELECT string_agg(a.fact_names[i], ', ' ORDER BY a.fact_names[i]) FROM generate_subscripts(a.fact_names, 1) AS i WHERE a.fact_kinds[i] = 'window')
 FROM (VALUES ('count(*) > 3'), ('max(event.occurred_at) > now() - interval ''30 days'''), ('max(event.occurred_at) > now() - 30 * interval ''1 day'''), ('current_timestamp - make_interval(weeks => 2) > min(event.occurred_at)'),
-    ('current_date - max(event.occurred_at)::date > 30'), ('max(event.occurred_at) = now()'), ('extract(epoch FROM now() - max(event.occurred_at)) > 86400'),
+    ('current_date - max(event.occurred_at)::date > 30'), ('date_trunc(''week'', now() - interval ''1 week'') < max(event.occurred_at)'), ('(now() - interval ''1 hour'')::date > ''2026-01-01'''), ('extract(dow FROM now()) = 3'), ('extract(hour FROM now()) = 3'), ('max(event.occurred_at) = now()'), ('extract(epoch FROM now() - max(event.occurred_at)) > 86400'),
     ('max(event.occurred_at) > now() - (count(*) * interval ''1 day'')')) AS s(predicate), cdp.analyse_expression('segment', '', s.predicate, false, current_user, 'UTC', 'public') AS a;
 
 -- ---------- window_closes itself ----------
