@@ -5,6 +5,8 @@ SET client_min_messages = warning;
 SELECT cdp.setup() IS NOT NULL AS set_up;
 RESET client_min_messages;
 
+SET jit = off;
+
 -- Who is a member and should not be, and the other way round; computed traits likewise.
 CREATE FUNCTION wrong() RETURNS TABLE (name text, profile_id bigint, problem text) LANGUAGE plpgsql AS $$
 DECLARE

@@ -8,6 +8,7 @@ GRANT regress_cdp_marketing TO CURRENT_USER;
 SELECT cdp.grant_access('regress_cdp_marketing', 'reader');
 RESET client_min_messages;
 SELECT setseed(0.20261122);
+SET jit = off;
 
 SELECT cdp.create_trait('country', 'text');
 SELECT cdp.create_computed_trait('purchases', $$ count(*) FILTER (WHERE event.event_name = 'purchase') $$, refresh => 'realtime');
