@@ -15,10 +15,13 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "cdp.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
 #include "parser/scansup.h"
 #include "query.h"
@@ -28,6 +31,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 struct CdpQuery
 {
@@ -216,6 +220,91 @@ cdp_query_prepare_parameters(const char *query, const char *what, const Oid *typ
 	error_context_stack = error_context.previous;
 	MemoryContextSwitchTo(outer_context);
 	return prepared;
+}
+
+/* ---------- temporary objects ---------- */
+
+static bool
+is_temporary_type(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = isAnyTempNamespace(((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static bool
+is_temporary_function(Oid function, void *context)
+{
+	return isAnyTempNamespace(get_func_namespace(function));
+}
+
+static bool
+temporary_walker(Node *node, void *argument)
+{
+	bool		found;
+
+	if (node == NULL)
+		return false;
+	found = check_functions_in_node(node, is_temporary_function, NULL);
+	switch (nodeTag(node))
+	{
+		case T_RangeTblEntry:
+			/* the walker of queries looks into it afterwards */
+			return castNode(RangeTblEntry, node)->rtekind == RTE_RELATION &&
+				isAnyTempNamespace(get_rel_namespace(castNode(RangeTblEntry, node)->relid));
+		case T_Query:
+			return query_tree_walker((Query *) node, temporary_walker, argument, QTW_EXAMINE_RTES_BEFORE);
+		case T_Const:
+		case T_FuncExpr:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_ArrayCoerceExpr:
+		case T_ConvertRowtypeExpr:
+		case T_CoerceToDomain:
+		case T_RowExpr:
+			found = found || is_temporary_type(exprType(node));
+			break;
+		default:
+			break;
+	}
+	if (found)
+	{
+		*(int *) argument = exprLocation(node);
+		return true;
+	}
+	return expression_tree_walker(node, temporary_walker, argument);
+}
+
+/*
+ * Whether an analysed tree reads relations of a session, or calls functions or
+ * casts to types of one; location: where, -1 when that is not known.
+ */
+bool
+cdp_reads_temporary(Node *tree, int *location)
+{
+	*location = -1;
+	return temporary_walker(tree, location);
+}
+
+/*
+ * Raises an error when the query does so, for one that other sessions run too,
+ * with the rights of whoever gave it.
+ */
+void
+cdp_query_refuse_temporary(const CdpQuery *prepared)
+{
+	int			location;
+
+	if (cdp_reads_temporary((Node *) prepared->query, &location))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("query given to %s must not read temporary objects", prepared->what),
+				 errhint("Other sessions, which run it too, have others of that name or none.")));
 }
 
 /*

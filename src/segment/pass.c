@@ -339,36 +339,6 @@ describe_rows(Pass *pass, TupleDesc given)
 	pass->values.descriptor = descriptor;
 }
 
-/*
- * The statement with the values of traits as the types of their columns.  The
- * casts run with the owner's rights and settings too.  NULL: they have them.
- */
-static char *
-cast_values(const Pass *pass, const char *sql, TupleDesc given)
-{
-	StringInfoData targets;
-	StringInfoData names;
-	bool		any = false;
-
-	initStringInfo(&targets);
-	initStringInfo(&names);
-	for (int i = 0; i < given->natts; i++)
-	{
-		const PassExpression *member = i > 0 && i <= pass->count ? &pass->expressions[i - 1] : NULL;
-		Oid			type = TupleDescAttr(given, i)->atttypid;
-
-		appendStringInfo(&names, "%sc%d", i > 0 ? ", " : "", i);
-		if (member == NULL || member->expression->is_segment || !OidIsValid(member->type) || member->type == type)
-			appendStringInfo(&targets, "%ss.c%d", i > 0 ? ", " : "", i);
-		else if (member->type == JSONBOID)
-			appendStringInfo(&targets, ", pg_catalog.to_jsonb(s.c%d)", i);
-		else
-			appendStringInfo(&targets, ", s.c%d::%s", i, format_type_be_qualified(member->type));
-		any = any || (member != NULL && !member->expression->is_segment && OidIsValid(member->type) && member->type != type);
-	}
-	return any ? psprintf("SELECT %s FROM (%s) AS s(%s)", targets.data, sql, names.data) : NULL;
-}
-
 /* Evaluates the expressions for everybody.  The owner's rights are in force. */
 static void
 run_statement(Pass *pass)
@@ -379,6 +349,7 @@ run_statement(Pass *pass)
 	TupleDesc	given;
 	char	   *sql;
 	char	   *cast;
+	Oid		   *types;			/* of the columns of computed traits */
 	MemoryContext caller;
 
 	for (int i = 0; i < pass->count; i++)
@@ -388,12 +359,20 @@ run_statement(Pass *pass)
 	given = cdp_query_descriptor(query);
 	if (given->natts != 1 + pass->count + (pass->has_due ? 1 : 0) || TupleDescAttr(given, 0)->atttypid != INT8OID)
 		elog(ERROR, "the statement of a pass has other columns");
-	cast = cast_values(pass, sql, given);
+	types = cdp_palloc0_array(Oid, given->natts);
+	for (int i = 0; i < pass->count; i++)
+		if (!pass->expressions[i].expression->is_segment)
+			types[1 + i] = pass->expressions[i].type;
+	cast = expression_cast(sql, given, types);
 	if (cast != NULL)
 	{
 		cdp_query_free(query);
 		query = cdp_query_prepare(cast, "cdp.refresh_segments");
 	}
+	if (!expression_has_types(cdp_query_descriptor(query), types))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the type of a computed trait changed while it was evaluated")));
 	caller = MemoryContextSwitchTo(pass->context);
 	describe_rows(pass, cdp_query_descriptor(query));
 	reader.values = cdp_palloc0_array(Datum, pass->trait_count + 1);
@@ -454,6 +433,7 @@ run_query(Pass *pass, AudienceSet *ids)
 	Oid			type = given->natts > 0 ? TupleDescAttr(given, 0)->atttypid : InvalidOid;
 	Oid			function = InvalidOid;
 
+	cdp_query_refuse_temporary(query);
 	if (!OidIsValid(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_COLUMN_DEFINITION),

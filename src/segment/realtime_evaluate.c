@@ -28,6 +28,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -562,30 +563,76 @@ part_statement(const SetPart *part, LiveExpression **expressions)
 	return expression_statement(definitions, EXPRESSION_GIVEN, part->is_due ? EXPRESSION_DUE : 0);
 }
 
-/* Runs the statement of a part, with the rights of the owner; its rows are in SPI_tuptable. */
-static void
-run_part(SetPart *part, LiveExpression **expressions, Datum people)
+/* The types that its columns have to have: those of the columns that its values go to. */
+static Oid *
+part_types(const RealtimeCache *cache, const SetPart *part, LiveExpression **expressions)
 {
-	SourceOwner owner = {0};
-	char	   *sql = part->plan == NULL ? part_statement(part, expressions) : NULL;
+	Oid		   *types = cdp_palloc0_array(Oid, 1 + part->count + 1);
 
-	expression_enter(expressions[0]->definition, &owner);
-	/* Given back when the owner is left. */
-	plan_for_few();
-	if (sql != NULL)
+	for (int i = 0; i < part->count; i++)
+		if (expressions[i]->column != 0)
+			types[1 + i] = get_atttype(cache->row, expressions[i]->column);
+	return types;
+}
+
+static SPIPlanPtr
+prepare_part(const char *sql)
+{
+	Oid			types[] = {INT8ARRAYOID};
+	SPIPlanPtr	plan = SPI_prepare_cursor(sql, 1, types, CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/*
+ * Runs the statement of a part, with the rights of the owner; its rows are in
+ * SPI_tuptable.  A plan that is kept is made anew by the server when a function
+ * that it calls is another one, and then yields other types.
+ */
+static void
+run_part(const Evaluation *evaluation, SetPart *part, LiveExpression **expressions, Datum people)
+{
+	Oid		   *types = part_types(evaluation->cache, part, expressions);
+
+	for (int attempt = 0; attempt < 3; attempt++)
 	{
-		Oid			types[] = {INT8ARRAYOID};
-		SPIPlanPtr	plan = SPI_prepare_cursor(sql, 1, types, CURSOR_OPT_GENERIC_PLAN);
+		SourceOwner owner = {0};
+		char	   *sql = part->plan == NULL ? part_statement(part, expressions) : NULL;
 
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-		part->plan = plan;
-		pfree(sql);
+		expression_enter(expressions[0]->definition, &owner);
+		/* Given back when the owner is left. */
+		plan_for_few();
+		if (sql != NULL)
+		{
+			SPIPlanPtr	plan = prepare_part(sql);
+			char	   *cast = expression_cast(sql, ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->resultDesc, types);
+
+			if (cast != NULL)
+			{
+				SPI_freeplan(plan);
+				plan = prepare_part(cast);
+			}
+			SPI_keepplan(plan);
+			part->plan = plan;
+			pfree(sql);
+		}
+		if (SPI_execute_plan(part->plan, &people, NULL, true, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not evaluate expressions");
+		source_owner_leave(&owner);
+		if (SPI_tuptable->tupdesc->natts == part->count + 1 + part->is_due && expression_has_types(SPI_tuptable->tupdesc, types))
+		{
+			pfree(types);
+			return;
+		}
+		SPI_freetuptable(SPI_tuptable);
+		SPI_freeplan(part->plan);
+		part->plan = NULL;
 	}
-	if (SPI_execute_plan(part->plan, &people, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not evaluate expressions");
-	source_owner_leave(&owner);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("the type of a computed trait changes while it is evaluated")));
 }
 
 /* What the caller has to know, and retry; all else is the expression's own failure. */
@@ -608,7 +655,7 @@ is_for_caller(int sqlstate)
  * The same in a subtransaction.  False: it failed, and why is in *error.
  */
 static bool
-try_part(SetPart *part, LiveExpression **expressions, Datum people, ErrorData **error)
+try_part(const Evaluation *evaluation, SetPart *part, LiveExpression **expressions, Datum people, ErrorData **error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner resources = CurrentResourceOwner;
@@ -619,7 +666,7 @@ try_part(SetPart *part, LiveExpression **expressions, Datum people, ErrorData **
 	PG_TRY();
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		run_part(part, expressions, people);
+		run_part(evaluation, part, expressions, people);
 		PopActiveSnapshot();
 		ReleaseCurrentSubTransaction();
 		(void) MemoryContextSwitchTo(context);
@@ -750,7 +797,7 @@ evaluate_parts(Evaluation *evaluation, ExpressionSet *set, Datum people)
 		if (level >= 0 && expressions[0]->level != level)
 			store_members(evaluation);
 		level = expressions[0]->level;
-		if (try_part(part, expressions, people, &error))
+		if (try_part(evaluation, part, expressions, people, &error))
 			take_rows(evaluation, part, expressions);
 		else
 			divide_part(evaluation, part, expressions, people, error);

@@ -158,8 +158,8 @@ expression_enter(const Expression *expression, SourceOwner *owner)
 	memset(owner, 0, sizeof(SourceOwner));
 	owner->time_zone = expression->time_zone;
 	owner->search_path = expression->search_path;
-	if (expression->name[0] == '\0' || expression->is_own)
-		owner->role = GetUserId();	/* not registered: the caller's own text */
+	if (expression->is_own)
+		owner->role = GetUserId();
 	else
 		source_owner_find_for(owner, expression->is_segment ? "segment" : "computed trait", expression->name, expression->owner);
 	source_owner_enter(owner);
@@ -473,6 +473,19 @@ check_walker(Node *node, void *argument)
 	return expression_tree_walker(node, check_walker, argument);
 }
 
+/*
+ * What is registered is evaluated in other sessions too: what is called so
+ * there is somebody else's, who must not come to run with the owner's rights.
+ */
+static void
+refuse_temporary(const Reading *reading, Node *tree)
+{
+	int			location;
+
+	if (!reading->expression->is_own && cdp_reads_temporary(tree, &location))
+		refuse(reading, "read temporary objects", "Other sessions, which evaluate it too, have others of that name or none.", location);
+}
+
 static bool
 find_set_returning(Node *node, void *argument)
 {
@@ -771,6 +784,7 @@ expression_analyse(Compilation *compilation, const Expression *expression, Expre
 		refuse(&reading, "contain a set-returning function", "An expression gives one value for each person.", location);
 	}
 	(void) check_walker(tree, &reading);
+	refuse_temporary(&reading, tree);
 	check_type(&reading, tree);
 	/* the columns that are read, and the right to read them */
 	cdp_check_permissions(outer);

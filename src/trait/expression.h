@@ -6,6 +6,7 @@
 #ifndef CDP_EXPRESSION_H
 #define CDP_EXPRESSION_H
 
+#include "access/tupdesc.h"
 #include "nodes/pg_list.h"
 #include "source/owner.h"
 
@@ -47,5 +48,7 @@ extern Expression *expression_find(const char *kind, const char *name, bool miss
 extern Expression *expression_of_caller(text *predicate);
 extern void expression_enter(const Expression *expression, SourceOwner *owner);
 extern char *expression_statement(List *expressions, ExpressionShape shape, int flags);
+extern char *expression_cast(const char *sql, TupleDesc given, const Oid *types);
+extern bool expression_has_types(TupleDesc given, const Oid *types);
 
 #endif							/* CDP_EXPRESSION_H */

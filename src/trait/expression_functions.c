@@ -79,6 +79,7 @@ check_query(const Expression *expression, ExpressionFacts *facts)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the query of a segment must have one column, the profile ids"),
 				 errhint("Write SELECT profile_id FROM ...; ids are of type bigint.")));
+	cdp_query_refuse_temporary(query);
 	cdp_query_free(query);
 	tree = parse_analyze_fixedparams(linitial_node(RawStmt, raw_parser(expression->definition, RAW_PARSE_DEFAULT)), expression->definition, NULL, 0, NULL);
 	(void) check_rights((Node *) tree, NULL);
@@ -172,6 +173,7 @@ expression_of_caller(text *predicate)
 	Expression *expression = palloc0(sizeof(Expression));
 
 	expression->name = pstrdup("");
+	expression->is_own = true;
 	expression->is_segment = true;
 	expression->include_anonymous = true;
 	expression->definition = text_to_cstring(predicate);

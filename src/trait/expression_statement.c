@@ -777,3 +777,45 @@ expression_training_statement(List *expressions, Query *population)
 {
 	return compile(expressions, EXPRESSION_GIVEN, EXPRESSION_AS_OF, population);
 }
+
+/* ---------- values as the types of their columns ---------- */
+
+/* Whether the columns of a statement have these types; InvalidOid: any will do. */
+bool
+expression_has_types(TupleDesc given, const Oid *types)
+{
+	for (int i = 0; i < given->natts; i++)
+		if (OidIsValid(types[i]) && types[i] != TupleDescAttr(given, i)->atttypid)
+			return false;
+	return true;
+}
+
+/*
+ * A compiled statement with columns cast to these types (InvalidOid: as they
+ * are).  A cast may be a function of anybody's, so it belongs to what runs with
+ * the rights and settings of the owner.  NULL: they have these types.
+ */
+char *
+expression_cast(const char *sql, TupleDesc given, const Oid *types)
+{
+	StringInfoData targets;
+	StringInfoData names;
+
+	if (expression_has_types(given, types))
+		return NULL;
+	initStringInfo(&targets);
+	initStringInfo(&names);
+	for (int i = 0; i < given->natts; i++)
+	{
+		const char *separator = i > 0 ? ", " : "";
+
+		appendStringInfo(&names, "%sc%d", separator, i);
+		if (!OidIsValid(types[i]) || types[i] == TupleDescAttr(given, i)->atttypid)
+			appendStringInfo(&targets, "%ss.c%d", separator, i);
+		else if (types[i] == JSONBOID)
+			appendStringInfo(&targets, "%spg_catalog.to_jsonb(s.c%d)", separator, i);
+		else
+			appendStringInfo(&targets, "%ss.c%d::%s", separator, i, format_type_be_qualified(types[i]));
+	}
+	return psprintf("SELECT %s FROM (%s) AS s(%s)", targets.data, sql, names.data);
+}
