@@ -100,7 +100,6 @@ CREATE FUNCTION shop.who(predicate text) RETURNS text LANGUAGE sql STABLE RETURN
     FROM cdp.preview_segment(predicate) AS s JOIN cdp.profiles AS p ON p.profile_id = ANY (s.sample));
 SELECT task, shop.who(predicate)
 FROM (VALUES
-    ('Bought at least twice', $$ count(*) FILTER (WHERE event.event_name = 'purchase') >= 2 $$),
     ('Bought exactly once', $$ count(*) FILTER (WHERE event.event_name = 'purchase') = 1 $$),
     ('Did something one to three times in 10 days', $$ count(*) FILTER (WHERE event.occurred_at > now() - interval '10 days') BETWEEN 1 AND 3 $$),
     ('Bought in two channels', $$ count(DISTINCT event.channel) FILTER (WHERE event.event_name = 'purchase') = 2 $$),
@@ -117,14 +116,11 @@ FROM (VALUES
         AND event.occurred_at BETWEEN now() - interval '120 days' AND now() - interval '60 days') > 0 $$),
     ('Last bought more than 90 days ago', $$ max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase') < now() - interval '90 days' $$),
     ('Did something yesterday', $$ count(*) FILTER (WHERE event.occurred_at::date = current_date - 1) > 0 $$),
-    ('Bought since the year 2020', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at >= '2020-01-01') > 0 $$),
     ('Born on a weekend', $$ extract(isodow FROM profile.birthday::date) IN (6, 7) $$),
-    ('Has birthday in May', $$ extract(month FROM profile.birthday::date) = 5 $$),
     ('Bought within 60 days of being first seen', $$ count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at < profile.first_seen + interval '60 days') > 0 $$)
 ) AS example(task, predicate);
 SELECT task, shop.who(predicate)
 FROM (VALUES
-    ('Never bought', $$ count(*) FILTER (WHERE event.event_name = 'purchase') = 0 $$),
     ('Bought, but not in the last 50 days', $$ count(*) FILTER (WHERE event.event_name = 'purchase') > 0
         AND count(*) FILTER (WHERE event.event_name = 'purchase' AND event.occurred_at > now() - interval '50 days') = 0 $$),
     ('Recently stopped: bought 15 to 60 days ago, not since', $$ max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase')
@@ -138,18 +134,14 @@ FROM (VALUES
 ) AS example(task, predicate);
 SELECT task, shop.who(predicate)
 FROM (VALUES
-    ('Viewed, then put into the cart within 14 days', $$ cdp.did_sequence(event.event_name, event.occurred_at, cdp.sequence_options('{view,cart}', within => '14 days')) $$),
     ('Bought again within 30 days', $$ cdp.did_sequence(event.event_name, event.occurred_at, cdp.sequence_options('{purchase,purchase}', within => '30 days')) $$),
     ('Stopped at the cart', $$ cdp.sequence_step(event.event_name, event.occurred_at, cdp.sequence_options('{view,cart,purchase}')) = 2 $$),
     ('Abandoned a cart in the last 3 days', $$ max(event.occurred_at) FILTER (WHERE event.event_name = 'cart')
         > greatest(now() - interval '3 days', max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase')) $$),
-    ('First bought in store', $$ cdp.first_value_at(event.channel, event.occurred_at) FILTER (WHERE event.event_name = 'purchase') = 'store' $$),
-    ('Last bought in store', $$ cdp.last_value_at(event.channel, event.occurred_at) FILTER (WHERE event.event_name = 'purchase') = 'store' $$)
+    ('First bought in store', $$ cdp.first_value_at(event.channel, event.occurred_at) FILTER (WHERE event.event_name = 'purchase') = 'store' $$)
 ) AS example(task, predicate);
 SELECT task, shop.who(predicate)
 FROM (VALUES
-    ('Mostly buys in store', $$ cdp.most_frequent(event.channel) FILTER (WHERE event.event_name = 'purchase') = 'store' $$),
-    ('Any purchase was boots', $$ bool_or(event.product = 'boots') FILTER (WHERE event.event_name = 'purchase') $$),
     ('All purchases were on the web', $$ bool_and(event.channel = 'web') FILTER (WHERE event.event_name = 'purchase') $$),
     ('Bought, but never boots or hats', $$ bool_and(event.product NOT IN ('boots', 'hat')) FILTER (WHERE event.event_name = 'purchase') $$),
     ('Spent 100 on one product', $$ EXISTS (SELECT FROM cdp.events AS e WHERE e.profile_id = profile.profile_id AND e.event_name = 'purchase'
@@ -168,7 +160,6 @@ SELECT members, share FROM cdp.preview_segment(query => $$
 $$);
 SELECT task, shop.who(predicate)
 FROM (VALUES
-    ('In one of three countries', $$ profile.country IN ('DE', 'FR', 'NL') $$),
     ('On the list of the newsletter', $$ profile.email IN (SELECT n.email FROM shop.newsletter AS n) $$),
     ('Lifetime value from 50 to 200', $$ profile.lifetime_value BETWEEN 50 AND 200 $$),
     ('Address contains "example", in any case', $$ profile.email ILIKE '%EXAMPLE%' $$),
