@@ -335,14 +335,15 @@ check_definitions(Writing *writing)
 
 /*
  * The statistics of tables that this very pass fills say nothing.  Few rows are
- * looked up by index, many are joined as a whole.
+ * looked up by index, many are joined as a whole.  What has no index, such as
+ * the results of the pass, is hashed in both cases.
  */
 static int
 begin_plans(const PassRelation *relation)
 {
 	bool		few = tuplestore_tuple_count(relation->rows) < LOOKUP_ROWS;
 	int			level = NewGUCNestLevel();
-	const char *off[] = {few ? "enable_seqscan" : "enable_nestloop", few ? "enable_hashjoin" : NULL, few ? "enable_mergejoin" : NULL};
+	const char *off[] = {few ? "enable_seqscan" : "enable_nestloop", few ? "enable_mergejoin" : NULL};
 
 	for (int i = 0; i < lengthof(off); i++)
 		if (off[i] != NULL)
