@@ -222,6 +222,19 @@ cdp_query_prepare_parameters(const char *query, const char *what, const Oid *typ
 	return prepared;
 }
 
+/*
+ * The statement of a text that cdp_query_prepare took, without a semicolon and
+ * what comes after it, so that it can stand in parentheses before a new line.
+ */
+char *
+cdp_query_bare(const char *query)
+{
+	const RawStmt *statement = linitial_node(RawStmt, pg_parse_query(query));
+	const char *start = query + Max(statement->stmt_location, 0);
+
+	return statement->stmt_len > 0 ? pnstrdup(start, statement->stmt_len) : pstrdup(start);
+}
+
 /* ---------- temporary objects ---------- */
 
 static bool

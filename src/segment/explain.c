@@ -590,8 +590,9 @@ explain_query(Explanation *explanation)
 	if (explanation->is_as_of)
 		expression_refuse_query(segment);
 	expression_enter(segment, &owner);
-	query = cdp_query_prepare_parameters(psprintf("SELECT EXISTS (SELECT FROM (%s\n) AS q(profile_id) WHERE q.profile_id OPERATOR(pg_catalog.=) $1)", segment->definition),
+	query = cdp_query_prepare_parameters(psprintf("SELECT EXISTS (SELECT FROM (%s\n) AS q(profile_id) WHERE q.profile_id OPERATOR(pg_catalog.=) $1)", cdp_query_bare(segment->definition)),
 										 "cdp.explain_segment", &type, 1);
+	cdp_query_refuse_temporary(query);
 	cdp_query_bind(query, &person);
 	(void) cdp_query_run(query, 0, receive_membership, item);
 	cdp_query_free(query);

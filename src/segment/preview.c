@@ -88,7 +88,7 @@ members_by_query(const char *query)
 	cdp_query_free(checked);
 	return psprintf("SELECT DISTINCT q.profile_id::pg_catalog.int8 FROM (%s\n) AS q(profile_id)"
 					" JOIN cdp.profiles AS p ON p.profile_id OPERATOR(pg_catalog.=) q.profile_id",
-					query);
+					cdp_query_bare(query));
 }
 
 /*

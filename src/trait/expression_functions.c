@@ -215,7 +215,7 @@ cdp_segment_sql(PG_FUNCTION_ARGS)
 	Expression *expression = expression_find("segment", text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 
 	if (expression->is_query)
-		PG_RETURN_TEXT_P(cstring_to_text(psprintf("SELECT DISTINCT q.profile_id FROM (%s\n) AS q(profile_id) WHERE q.profile_id IS NOT NULL", expression->definition)));
+		PG_RETURN_TEXT_P(cstring_to_text(psprintf("SELECT DISTINCT q.profile_id FROM (%s\n) AS q(profile_id) WHERE q.profile_id IS NOT NULL", cdp_query_bare(expression->definition))));
 	PG_RETURN_TEXT_P(cstring_to_text(expression_statement(list_make1(expression), EXPRESSION_MEMBERS, 0)));
 }
 

@@ -86,6 +86,12 @@ RESET SESSION AUTHORIZATION;
 CALL cdp.refresh(on_error => 'report');
 SELECT name, status, error FROM cdp.segments ORDER BY name;
 SELECT * FROM bench.log;
+-- nor where a reader asks why,
+SET SESSION AUTHORIZATION regress_cdp_robot;
+SELECT kind, result, note FROM cdp.explain_segment('listed', cdp.resolve('email', 'ann@x.org'));
+SELECT kind, result FROM cdp.explain_segment('staff', cdp.resolve('email', 'ann@x.org'));
+RESET SESSION AUTHORIZATION;
+SELECT * FROM bench.log;
 -- and nothing that others will run is built on them.
 SET ROLE regress_cdp_platform;
 CREATE TABLE pg_temp.mine (id bigint);
@@ -99,6 +105,13 @@ SELECT cdp.create_segment('mine', query => 'SELECT profile_id FROM cdp.profiles 
 -- One's own text here and now may be.
 SELECT members FROM cdp.preview_segment('EXISTS (SELECT FROM mine)');
 SELECT members FROM cdp.preview_segment(query => 'SELECT id FROM mine');
+
+-- ---------- the end of a text ----------
+-- A query that ends with a semicolon or in a comment can stand inside of another one.
+SELECT cdp.create_segment('ended', query => 'SELECT profile_id FROM cdp.profiles; -- everybody');
+SELECT cdp.segment_sql('ended');
+SELECT kind, result FROM cdp.explain_segment('ended', cdp.resolve('email', 'ann@x.org'));
+SELECT members FROM cdp.preview_segment(query => 'SELECT profile_id FROM cdp.profiles; -- everybody');
 
 -- ---------- names ----------
 -- An empty one does not make a registered text that of whoever runs it.
