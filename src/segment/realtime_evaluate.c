@@ -45,6 +45,9 @@
 /* So few memberships are written one by one. */
 #define MEMBERS_ONE_BY_ONE	5
 
+/* Where no time can be told at which a result changes, people are looked at again after so long. */
+#define RECHECK_SECONDS		60
+
 /* Columns, by number. */
 #define PROFILE_STATE		4
 #define ROW_EVENT_COUNT		4
@@ -839,7 +842,7 @@ store_due(Evaluation *evaluation, bool is_exact, TimestampTz until)
 			continue;
 		}
 		if (is_exact && due_at <= until)
-			due_at = until + USECS_PER_SEC; /* a bound that does not move on; this call goes on to others */
+			due_at = until + RECHECK_SECONDS * USECS_PER_SEC;
 		if (!is_exact && lookup_id(&due, person->profile_id) && DatumGetTimestampTz(lookup_value(&due, DUE_AT)) <= due_at)
 			continue;
 		ids[count] = Int64GetDatum(person->profile_id);
