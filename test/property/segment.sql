@@ -93,8 +93,8 @@ CREATE TYPE written AS (said text, plain text);
 
 -- What was declared, in order.
 CREATE TABLE made (number integer PRIMARY KEY, kind text, name text, type text, refresh text, zone text, include_anonymous boolean, expression written);
--- How a workload is made: whether windows are of milliseconds, and whether days go by.
-CREATE TABLE setting (is_quick boolean, is_waiting boolean);
+-- How a workload is made: whether windows are of milliseconds, whether days go by, and whether most of it counts events of a name.
+CREATE TABLE setting (is_quick boolean, is_waiting boolean, is_counting boolean);
 
 CREATE FUNCTION pick(VARIADIC choices text[]) RETURNS text LANGUAGE sql VOLATILE
 RETURN choices[1 + floor(random() * cardinality(choices))::integer];
@@ -264,6 +264,14 @@ DECLARE
     a written;
     b written;
 BEGIN
+    IF random() < 0.8 AND (SELECT is_counting FROM setting) THEN
+        a := random_condition(1, refresh, zone);
+        a := write(pick('event.event_name = %s', '%s = event.event_name', 'event.event_name = %s AND (%s)', 'event.event_name = %s AND (%s)', '(%2$s) AND event.event_name = %1$s',
+                        'event.event_name IN (%s, ''view'') AND (%s)', 'event.event_name = %s AND event.event_name = ''buy'''), write(quote_literal(pick('view', 'buy', 'open', 'quit'))), a);
+        b := write(pick('count(*)', 'count(*)', 'count(*)', 'count(*)', 'count(*)', 'count(event.product)', 'count(DISTINCT event.quantity)'));
+        RETURN ROW(format('%s FILTER (WHERE %s) %s', b.said, a.said, said), format('(SELECT %s FROM event AS e WHERE e.profile_id = p.profile_id AND (%s)) %s', b.plain, a.plain, said))::written
+        FROM concat(comparison(), ' ', among(4)) AS said;
+    END IF;
     IF depth > 0 AND random() < 0.7 THEN
         a := random_predicate(depth - 1, refresh, zone);
         b := random_predicate(depth - 1, refresh, zone);
@@ -575,7 +583,7 @@ DECLARE
 BEGIN
     PERFORM setseed(seed / 100000.0);
     DELETE FROM setting;
-    INSERT INTO setting VALUES (false, seed % 2 = 0);
+    INSERT INTO setting VALUES (false, seed % 2 = 0, expressions > 20);
     PERFORM cdp.configure('realtime_max_events', CASE WHEN seed % 5 = 0 THEN '3' ELSE '1000' END);
     FOR i IN 1 .. 12 LOOP
         script := script || change(among(15));
@@ -641,7 +649,7 @@ DECLARE
 BEGIN
     PERFORM setseed(seed / 100000.0);
     DELETE FROM setting;
-    INSERT INTO setting VALUES (true, false);
+    INSERT INTO setting VALUES (true, false, false);
     CALL make_expressions(expressions);
     CALL cdp.refresh();
     COMMIT;

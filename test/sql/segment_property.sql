@@ -22,6 +22,9 @@ CALL declare();
 SELECT unnest(ARRAY[format('CALL run_many(%s, %s, 12, 8)', s, least(10, :seed + :workloads - s)), 'VACUUM'])
 FROM generate_series(:seed, :seed + :workloads - 1, 10) s
 \gexec
+\echo many expressions together
+SELECT format('CALL run_many(%s, 1, 6, 60)', s) FROM generate_series(:seed + 30000, :seed + 30000 + :workloads / 30) s
+\gexec
 \echo committed ones, with windows that close while they run
 SELECT format('CALL run_quick(%s, 20, 8)', s) FROM generate_series(:seed + 50000, :seed + 50000 + :workloads / 30) s
 \gexec
