@@ -373,17 +373,19 @@ BEGIN
     LOOP
         -- Disabling them is a way of missing changes, too.
         was_missing := true;
-        IF NOT t.exists THEN
-            EXECUTE t.definition;
-        END IF;
-        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE %s TRIGGER %I', t.relation, t.enabled, t.trigger_name);
+        BEGIN
+            IF NOT t.exists THEN
+                EXECUTE t.definition;
+            END IF;
+            EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE %s TRIGGER %I', t.relation, t.enabled, t.trigger_name);
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE insufficient_privilege USING
+                MESSAGE = pg_catalog.format('the triggers of source "%s" are missing, and role %s may not create them', source, pg_catalog.quote_ident(current_user)),
+                DETAIL = SQLERRM,
+                HINT = pg_catalog.format('The owner of the table, with access to cdp as admin, runs SELECT cdp.install_capture(%L).', source);
+        END;
     END LOOP;
     RETURN was_missing;
-EXCEPTION WHEN insufficient_privilege THEN
-    RAISE insufficient_privilege USING
-        MESSAGE = pg_catalog.format('the triggers of source "%s" are missing, and role %s may not create them', source, pg_catalog.quote_ident(current_user)),
-        DETAIL = SQLERRM,
-        HINT = pg_catalog.format('The owner of the table, with access to cdp as admin, runs SELECT cdp.install_capture(%L).', source);
 END
 $verify$;
 COMMENT ON FUNCTION cdp.verify_capture(text) IS

@@ -223,6 +223,16 @@ cdp_query_prepare_parameters(const char *query, const char *what, const Oid *typ
 }
 
 /*
+ * Whether it was raised by RAISE in a PL/pgSQL function that a text calls, and
+ * so is the doing of that text, whatever SQLSTATE it was given.
+ */
+bool
+cdp_is_raised(const ErrorData *error)
+{
+	return error->funcname != NULL && strcmp(error->funcname, "exec_stmt_raise") == 0;
+}
+
+/*
  * The statement of a text that cdp_query_prepare took, without a semicolon and
  * what comes after it, so that it can stand in parentheses before a new line.
  */

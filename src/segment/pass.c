@@ -532,8 +532,12 @@ find_people(Pass *pass, AudienceSet *ids)
  * disk that is full.
  */
 static bool
-is_about_expression(int sqlstate)
+is_about_expression(const ErrorData *error)
 {
+	int			sqlstate = error->sqlerrcode;
+
+	if (cdp_is_raised(error))
+		return true;
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
 		case ERRCODE_TRANSACTION_ROLLBACK:
@@ -581,7 +585,7 @@ run_as_owner(Pass *pass, AudienceSet *ids)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner_of_resources;
-		if (!is_about_expression(error->sqlerrcode))
+		if (!is_about_expression(error))
 			ReThrowError(error);
 	}
 	PG_END_TRY();

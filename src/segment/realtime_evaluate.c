@@ -36,6 +36,7 @@
 #include "cdp.h"
 #include "identity/graph.h"
 #include "identity/identify.h"
+#include "query.h"
 #include "segment/realtime_evaluate.h"
 #include "statement.h"
 
@@ -640,8 +641,12 @@ run_part(const Evaluation *evaluation, SetPart *part, LiveExpression **expressio
 
 /* What the caller has to know, and retry; all else is the expression's own failure. */
 static bool
-is_for_caller(int sqlstate)
+is_for_caller(const ErrorData *error)
 {
+	int			sqlstate = error->sqlerrcode;
+
+	if (cdp_is_raised(error))
+		return false;
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
 		case ERRCODE_TRANSACTION_ROLLBACK:
@@ -685,7 +690,7 @@ try_part(const Evaluation *evaluation, SetPart *part, LiveExpression **expressio
 		CurrentResourceOwner = resources;
 	}
 	PG_END_TRY();
-	if (*error != NULL && is_for_caller((*error)->sqlerrcode))
+	if (*error != NULL && is_for_caller(*error))
 		ReThrowError(*error);
 	return *error == NULL;
 }

@@ -113,6 +113,26 @@ SELECT cdp.segment_sql('ended');
 SELECT kind, result FROM cdp.explain_segment('ended', cdp.resolve('email', 'ann@x.org'));
 SELECT members FROM cdp.preview_segment(query => 'SELECT profile_id FROM cdp.profiles; -- everybody');
 
+-- ---------- errors under a false name ----------
+-- A function that says it is a serialization failure is a failure of its segment
+-- all the same: neither events nor refreshes fail with it, over and over.
+RESET ROLE;
+CREATE FUNCTION bench.conflict(bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF $1 > 0 THEN
+        RAISE serialization_failure USING MESSAGE = 'retry, please';
+    END IF;
+    RETURN false;
+END $$;
+SET ROLE regress_cdp_platform;
+SELECT cdp.create_segment('conflict', 'bench.conflict(count(*))', refresh => 'realtime');
+SELECT cdp.create_segment('innocent', 'count(*) > 3', refresh => 'realtime');
+SELECT cdp.track('{"email": "ann@x.org"}', 'login', '2026-01-04 00:00+00', record_key => '4') > 0 AS tracked;
+SELECT name, status, error FROM cdp.segments WHERE name IN ('conflict', 'innocent') ORDER BY name;
+CALL cdp.refresh_segments(ARRAY['conflict', 'innocent'], on_error => 'report');
+SELECT name, status, error, members FROM cdp.segments WHERE name IN ('conflict', 'innocent') ORDER BY name;
+SELECT cdp.drop_segment('conflict');
+
 -- ---------- names ----------
 -- An empty one does not make a registered text that of whoever runs it.
 INSERT INTO cdp_data.expression (kind, name, definition, is_query, type, is_realtime, include_anonymous, owner, time_zone, search_path)
