@@ -55,7 +55,7 @@ typedef struct IdentityWatcher
 	 * up to date already.
 	 */
 	void		(*changed) (const int64 *moved, int moved_count, const int64 *told, int told_count,
-							const int64 *derived, int derived_count);
+					const int64 *derived, int derived_count);
 	/* After any other call that moved identifiers. */
 	void		(*moved) (const int64 *moved, int moved_count);
 } IdentityWatcher;
