@@ -457,10 +457,18 @@ check_walker(Node *node, void *argument)
 		case T_Query:
 		{
 			Query	   *query = (Query *) node;
+			ListCell   *cell;
 			bool		result;
 
 			if (query->rowMarks != NIL || query->hasModifyingCTE || query->commandType != CMD_SELECT)
 				refuse(reading, "write or lock rows", "A subquery only reads.", -1);
+			foreach (cell, query->rtable)
+			{
+				TableSampleClause *sample = lfirst_node(RangeTblEntry, cell)->tablesample;
+
+				if (sample != NULL && sample->repeatable == NULL)
+					refuse(reading, "read a random sample", "Add REPEATABLE (1), which gives the same one each time.", -1);
+			}
 			cdp_check_permissions(query);
 			reading->depth++;
 			result = query_tree_walker(query, check_walker, argument, 0);

@@ -79,6 +79,8 @@ SELECT compile_segment('count(*) OVER () > 1');
 SELECT compile_segment('profile.country = ''Åland'' AND rank() OVER (ORDER BY profile.score) < 10');
 SELECT compile_segment('(WITH gone AS (DELETE FROM shop_event RETURNING 1) SELECT count(*) FROM gone) > 1');
 SELECT compile_segment('EXISTS (SELECT FROM shop_event FOR UPDATE)');
+SELECT compile_segment('EXISTS (SELECT FROM shop_event TABLESAMPLE BERNOULLI (10))');
+SELECT compile_segment('EXISTS (SELECT FROM shop_event TABLESAMPLE BERNOULLI (10) REPEATABLE (1))') IS NOT NULL AS compiled;
 
 -- ---------- literals that would stay at the moment of the declaration ----------
 SELECT compile_segment('max(event.occurred_at) > ''yesterday''');
