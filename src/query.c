@@ -315,19 +315,25 @@ cdp_reads_temporary(Node *tree, int *location)
 }
 
 /*
- * Raises an error when the query does so, for one that other sessions run too,
- * with the rights of whoever gave it.
+ * Raises an error when an analysed tree does so, for a text that other sessions
+ * run too, with the rights of whoever gave it.
  */
 void
-cdp_query_refuse_temporary(const CdpQuery *prepared)
+cdp_refuse_temporary(Node *tree, const char *what)
 {
 	int			location;
 
-	if (cdp_reads_temporary((Node *) prepared->query, &location))
+	if (cdp_reads_temporary(tree, &location))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("query given to %s must not read temporary objects", prepared->what),
+				 errmsg("query given to %s must not read temporary objects", what),
 				 errhint("Other sessions, which run it too, have others of that name or none.")));
+}
+
+void
+cdp_query_refuse_temporary(const CdpQuery *prepared)
+{
+	cdp_refuse_temporary((Node *) prepared->query, prepared->what);
 }
 
 /*

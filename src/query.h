@@ -40,6 +40,7 @@ extern TupleDesc cdp_query_descriptor(CdpQuery *prepared);
 extern bool cdp_is_raised(const ErrorData *error);
 extern char *cdp_query_bare(const char *query);
 extern bool cdp_reads_temporary(Node *tree, int *location);
+extern void cdp_refuse_temporary(Node *tree, const char *what);
 extern void cdp_query_refuse_temporary(const CdpQuery *prepared);
 extern bool cdp_query_coerce(CdpQuery *prepared, int attribute_number, Oid type);
 extern uint64 cdp_query_run(CdpQuery *prepared, int flags,

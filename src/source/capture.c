@@ -28,6 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/portal.h"
 #include "utils/queryenvironment.h"
 #include "utils/syscache.h"
@@ -36,6 +37,7 @@
 #include "utils/wait_event.h"
 
 #include "cdp.h"
+#include "query.h"
 #include "identity/settings.h"
 #include "identity/intake.h"
 #include "source/owner.h"
@@ -173,6 +175,7 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 	plan = SPI_prepare(query, 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	cdp_refuse_temporary((Node *) ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->query_list, "cdp.create_source");
 	options.read_only = true;
 	options.dest = receiver;
 	if (SPI_execute_plan_extended(plan, &options) < 0)

@@ -21,6 +21,7 @@
 #include "utils/tuplestore.h"
 
 #include "cdp.h"
+#include "query.h"
 #include "identity/stitch.h"
 #include "segment/evaluate.h"
 #include "source/owner.h"
@@ -249,6 +250,7 @@ cdp_source_keys(PG_FUNCTION_ARGS)
 	source_owner_find(&owner, source, role);
 	source_owner_enter(&owner);
 	query = cdp_query_prepare(sql, "cdp.create_source");
+	cdp_query_refuse_temporary(query);
 	if (cdp_query_descriptor(query)->natts != list.descriptor->natts)
 		elog(ERROR, "the list of keys of source \"%s\" has other columns", source);
 	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, keep_key, &list);

@@ -23,6 +23,7 @@
 #include "utils/typcache.h"
 
 #include "cdp.h"
+#include "query.h"
 #include "identity/stitch.h"
 #include "source/declaration.h"
 
@@ -556,6 +557,7 @@ declaration_read_part(Declaration *declaration, Part part)
 	Query	   *query;
 	ListCell   *cell;
 	int			number = 0;
+	int			location;
 
 	if (declaration->texts[part] == NULL)
 		return;
@@ -570,6 +572,12 @@ declaration_read_part(Declaration *declaration, Part part)
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
 		elog(ERROR, "unexpected result of analysing an expression");
 	refuse_features(&reading, query);
+	if (cdp_reads_temporary((Node *) query, &location))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s must not read temporary objects", reading.rule->name),
+				 errhint("Other sessions, which evaluate it too, have others of that name or none."),
+				 position_of(&reading, location)));
 	/* the columns that are read, and the right to read them */
 	cdp_check_permissions(query);
 	foreach (cell, query->targetList)

@@ -28,6 +28,7 @@
 #include "utils/tuplestore.h"
 
 #include "cdp.h"
+#include "query.h"
 #include "identity/stitch.h"
 #include "segment/realtime.h"
 #include "source/source_texts.h"
@@ -346,6 +347,7 @@ take_query(TakeIn *take, Datum keys, bool has_keys)
 
 	source_owner_enter(&take->texts.owner);
 	stitch->query = cdp_query_prepare_parameters(take->texts.query, "cdp.create_source", types, has_keys ? 1 : 0);
+	cdp_query_refuse_temporary(stitch->query);
 	if (cdp_query_descriptor(stitch->query)->natts < FIRST_IDENTIFIER + take->texts.identifier_columns)
 		elog(ERROR, "the query of source \"%s\" has too few columns", stitch->source);
 	stitch->first_identifier = FIRST_IDENTIFIER;
@@ -470,6 +472,7 @@ take_missing(TakeIn *take, int64 limit, bool has_limit)
 	take->aside_descriptor = descriptor;
 	source_owner_enter(&take->texts.owner);
 	query = cdp_query_prepare(take->texts.query, "cdp.create_source");
+	cdp_query_refuse_temporary(query);
 	if (cdp_query_descriptor(query)->natts < 1 || TupleDescAttr(cdp_query_descriptor(query), 0)->atttypid != TEXTOID)
 		elog(ERROR, "the query of source \"%s\" yields no key of type text", take->stitch.source);
 	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, note_present, take);
