@@ -277,8 +277,8 @@ temporary_walker(Node *node, void *argument)
 	switch (nodeTag(node))
 	{
 		case T_RangeTblEntry:
-			/* the walker of queries looks into it afterwards */
-			return castNode(RangeTblEntry, node)->rtekind == RTE_RELATION &&
+			/* also a view that the rewriter has put its query in the place of; the walker of queries looks into that afterwards */
+			return OidIsValid(castNode(RangeTblEntry, node)->relid) &&
 				isAnyTempNamespace(get_rel_namespace(castNode(RangeTblEntry, node)->relid));
 		case T_Query:
 			return query_tree_walker((Query *) node, temporary_walker, argument, QTW_EXAMINE_RTES_BEFORE);

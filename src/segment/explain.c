@@ -17,6 +17,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -181,6 +182,29 @@ is_for_caller(int sqlstate)
 	}
 }
 
+/*
+ * The message of an error, for whoever asks: a value that it quotes may be one
+ * that only the owner may read.
+ */
+static char *
+message_for_caller(const Explanation *explanation, const ErrorData *error)
+{
+	Oid			types[] = {TEXTOID, TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(unpack_sql_state(error->sqlerrcode)), CStringGetTextDatum(error->message)};
+	Oid			owner = get_role_oid(explanation->segment->owner, true);
+	MemoryContext context = CurrentMemoryContext;
+	char	   *message;
+
+	if (OidIsValid(owner) && has_privs_of_role(GetUserId(), owner))
+		return pstrdup(error->message);
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT cdp.without_values($1, $2)", 2, types, values, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not prepare the message of an error");
+	message = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	return message;
+}
+
 /* Evaluates items together, or, where that fails, in halves. */
 static void
 evaluate(Explanation *explanation, List *items)
@@ -216,10 +240,11 @@ evaluate(Explanation *explanation, List *items)
 	if (list_length(items) == 1)
 	{
 		Evaluated  *item = linitial(items);
+		char	   *message = message_for_caller(explanation, error);
 
 		item->is_null = true;
 		/* where something is not known of an earlier time, the hint says what to do */
-		item->error = error->hint == NULL || !explanation->is_as_of ? pstrdup(error->message) : psprintf("%s (%s)", error->message, error->hint);
+		item->error = error->hint == NULL || !explanation->is_as_of ? message : psprintf("%s (%s)", message, error->hint);
 		return;
 	}
 	foreach (cell, items)

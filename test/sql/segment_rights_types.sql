@@ -133,6 +133,16 @@ CALL cdp.refresh_segments(ARRAY['conflict', 'innocent'], on_error => 'report');
 SELECT name, status, error, members FROM cdp.segments WHERE name IN ('conflict', 'innocent') ORDER BY name;
 SELECT cdp.drop_segment('conflict');
 
+-- ---------- values in messages ----------
+-- An explanation shows those that an error quotes to the owner, not to others who ask.
+SELECT cdp.create_segment('quoting', 'max(event.event_name)::integer > 0');
+SELECT kind, note FROM cdp.explain_segment('quoting', cdp.resolve('email', 'ann@x.org')) WHERE kind <> 'segment';
+SET SESSION AUTHORIZATION regress_cdp_robot;
+SELECT kind, note FROM cdp.explain_segment('quoting', cdp.resolve('email', 'ann@x.org')) WHERE kind <> 'segment';
+RESET SESSION AUTHORIZATION;
+SET ROLE regress_cdp_platform;
+SELECT cdp.drop_segment('quoting');
+
 -- ---------- names ----------
 -- An empty one does not make a registered text that of whoever runs it.
 INSERT INTO cdp_data.expression (kind, name, definition, is_query, type, is_realtime, include_anonymous, owner, time_zone, search_path)
