@@ -42,7 +42,7 @@ expression_fact(ExpressionFacts *facts, const char *kind, const char *name)
 	ListCell   *kind_cell;
 	ListCell   *name_cell;
 
-	forboth(kind_cell, facts->kinds, name_cell, facts->names)
+	forboth (kind_cell, facts->kinds, name_cell, facts->names)
 	{
 		if (strcmp(lfirst(kind_cell), kind) == 0 && strcmp(lfirst(name_cell), name) == 0)
 			return;
