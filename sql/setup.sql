@@ -124,6 +124,7 @@ DECLARE
     stored integer;
     storage_owner regrole;
     current_storage CONSTANT integer := cdp.storage_version();
+    had_views CONSTANT boolean := pg_catalog.to_regclass('cdp.identifiers') IS NOT NULL;
 BEGIN
     IF NOT pg_catalog.has_schema_privilege('cdp', 'CREATE') THEN
         RAISE insufficient_privilege USING
@@ -204,7 +205,7 @@ BEGIN
     PERFORM cdp.setup_segment_views();
     PERFORM cdp.setup_score_views();
     UPDATE cdp_data.storage SET version = current_storage WHERE version OPERATOR(pg_catalog.<>) current_storage;
-    IF stored BETWEEN 1 AND current_storage - 1 THEN
+    IF stored BETWEEN 1 AND current_storage - 1 OR stored > 0 AND NOT had_views THEN
         PERFORM cdp.repeat_grants();
     END IF;
     IF stored = 0 THEN
@@ -444,19 +445,19 @@ AS $repeat$
 DECLARE
     given record;
 BEGIN
-    -- By what cdp.grant_access gives: to read the storage and its views, to write evidence, to write settings.
+    -- By what cdp.grant_access gives: to read the storage, to write evidence, to write settings.
     FOR given IN
         SELECT a.grantee, pg_catalog.bool_or(a.privilege = 'cdp_data.namespace INSERT') AS is_admin, pg_catalog.bool_or(a.privilege = 'cdp_data.record INSERT') AS is_writer
         FROM (SELECT x.grantee, pg_catalog.format('%I.%I %s', c.relnamespace::regnamespace, c.relname, x.privilege_type) AS privilege
               FROM pg_catalog.pg_class AS c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS x
-              WHERE c.oid IN ('cdp_data.storage'::regclass, 'cdp_data.namespace'::regclass, 'cdp_data.record'::regclass, 'cdp.identifiers'::regclass)
+              WHERE c.oid IN ('cdp_data.storage'::regclass, 'cdp_data.namespace'::regclass, 'cdp_data.record'::regclass)
                 AND x.grantee NOT IN (0, c.relowner)) AS a
         GROUP BY a.grantee
-        HAVING pg_catalog.bool_or(a.privilege = 'cdp_data.storage SELECT') AND pg_catalog.bool_or(a.privilege = 'cdp.identifiers SELECT')
+        HAVING pg_catalog.bool_or(a.privilege = 'cdp_data.storage SELECT') AND pg_catalog.bool_or(a.privilege = 'cdp_data.record SELECT')
     LOOP
         PERFORM cdp.grant_access(given.grantee::regrole, CASE WHEN given.is_admin THEN 'admin' WHEN given.is_writer THEN 'writer' ELSE 'reader' END);
     END LOOP;
 END
 $repeat$;
 COMMENT ON FUNCTION cdp.repeat_grants() IS
-'Part of cdp.setup(): gives the roles that had access before a migration the same access to what the migration made.';
+'Part of cdp.setup(): gives the roles that had access the same access to what a migration made, and to views that were away.';
