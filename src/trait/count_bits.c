@@ -46,7 +46,7 @@ static ArrayType *
 longer_state(ArrayType *state, int length)
 {
 	int			size = Min((length + STEP - 1) / STEP * STEP, MAX_BITS);
-	ArrayType  *result = palloc0(ARR_OVERHEAD_NONULLS(1) + size * sizeof(int64));
+	ArrayType  *result = palloc0(add_size(ARR_OVERHEAD_NONULLS(1), mul_size(size, sizeof(int64))));
 
 	SET_VARSIZE(result, ARR_OVERHEAD_NONULLS(1) + size * sizeof(int64));
 	result->ndim = 1;
