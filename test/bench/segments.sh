@@ -73,7 +73,7 @@ same()
 }
 
 if [ -z "${CDP_BENCH_SEGMENT_KEEP:-}" ]; then
-	sql -v people="$people" -v events="$events" -f test/bench/segments.sql >/dev/null
+	sql -v people="$people" -v events="$events" -f test/bench/segments_load.sql >/dev/null
 	sql -f test/bench/segments_predicates.sql
 fi
 sql -c "SELECT cdp.drop_segment(name, cascade => true) FROM cdp.segments WHERE name LIKE 's%'" >/dev/null
