@@ -267,6 +267,51 @@ read_members(Pass *pass)
 	cdp_query_free(query);
 }
 
+/*
+ * Who retired and still has a row in cdp.profiles: between a merge and the next
+ * refresh there may be some, and they are noted.  By the snapshot of the pass.
+ */
+static void
+read_retired(Pass *pass)
+{
+	SPI_connect();
+	if (SPI_execute("SELECT r.profile_id FROM cdp_data.changed_profile AS q"
+					" JOIN cdp_data.profile AS r ON r.profile_id OPERATOR(pg_catalog.=) q.profile_id WHERE r.state OPERATOR(pg_catalog.=) 'r'"
+					" UNION "
+					/* 0 stands for everybody */
+					"SELECT r.profile_id FROM cdp_data.profile_row AS p"
+					" JOIN cdp_data.profile AS r ON r.profile_id OPERATOR(pg_catalog.=) p.profile_id WHERE r.state OPERATOR(pg_catalog.=) 'r'"
+					" AND EXISTS (SELECT FROM cdp_data.changed_profile AS q WHERE q.profile_id OPERATOR(pg_catalog.=) 0)"
+					" ORDER BY 1",
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for retired profiles");
+	pass->retired_count = (int) SPI_processed;
+	pass->retired = MemoryContextAllocHuge(pass->context, mul_size(sizeof(int64), pass->retired_count + 1));
+	for (int i = 0; i < pass->retired_count; i++)
+	{
+		bool		is_null;
+
+		pass->retired[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null));
+	}
+	SPI_finish();
+}
+
+static int
+compare_ids(const void *left, const void *right)
+{
+	int64		a = *(const int64 *) left;
+	int64		b = *(const int64 *) right;
+
+	return (a > b) - (a < b);
+}
+
+static bool
+is_retired(const Pass *pass, int64 profile_id)
+{
+	return pass->retired_count > 0 &&
+		bsearch(&profile_id, pass->retired, pass->retired_count, sizeof(int64), compare_ids) != NULL;
+}
+
 /* ---------- the compiled statement ---------- */
 
 typedef struct RowReader
@@ -284,7 +329,7 @@ take_row(void *argument, TupleTableSlot *slot)
 	uint64		id;
 
 	slot_getallattrs(slot);
-	if (slot->tts_isnull[0])
+	if (slot->tts_isnull[0] || is_retired(pass, DatumGetInt64(slot->tts_values[0])))
 		return;
 	id = cdp_audience_id(DatumGetInt64(slot->tts_values[0]));
 	for (int i = 0; i < pass->count; i++)
@@ -706,6 +751,7 @@ cdp_evaluate_pass(PG_FUNCTION_ARGS)
 		pass_relation_begin(&pass->exited, "exited", describe_pairs("segment_id", INT4OID, "profile_id", INT8OID));
 
 		read_members(pass);
+		read_retired(pass);
 		error = run_as_owner(pass, &ids);
 		if (error != NULL)
 		{

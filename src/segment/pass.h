@@ -43,6 +43,8 @@ typedef struct Pass
 
 	MemoryContext context;
 	bool		is_too_large;	/* for maintenance_work_mem */
+	int64	   *retired;		/* ids that still have a row in cdp.profiles, in order */
+	int			retired_count;
 	int64		people;
 	PassRelation values;		/* profile_id, v1, v2, ... of traits */
 	PassRelation due;			/* profile_id, due_at */

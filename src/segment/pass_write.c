@@ -17,7 +17,9 @@
  *	  have ended (1), every note that S does not see is there now.  The people
  *	  noted are left out, as far as expressions are concerned that are evaluated
  *	  in real time, and evaluated anew afterwards; expression_due says so until
- *	  that is done.  Nobody but a pass writes the others.
+ *	  that is done.  Nobody but a pass writes the others.  Of those whose note S
+ *	  does see, it sees what they are, except that an id that has retired may
+ *	  have its row in cdp.profiles for a while: the pass leaves it out (pass.c).
  * 3. Of people who are not noted, no data changed since S.  What others wrote
  *	  of them since (cdp.expire_segments) differs from what S tells by the clock
  *	  alone.  A difference that the pass does not see, it does not write; and
@@ -404,7 +406,7 @@ write_members(Writing *writing)
 								  " RETURNING t.segment_id, t.profile_id)"
 								  " INSERT INTO cdp_data.segment_change (profile_id, changed_at, segment_id, is_entry, cause)"
 								  " SELECT w.profile_id, pg_catalog.now(), w.segment_id, false,"
-								  " CASE WHEN NOT EXISTS (SELECT FROM cdp_data.profile_row AS p WHERE p.profile_id OPERATOR(pg_catalog.=) w.profile_id) THEN 'identity'"
+								  " CASE WHEN NOT EXISTS (SELECT FROM cdp_data.profile AS p WHERE p.profile_id OPERATOR(pg_catalog.=) w.profile_id AND p.state OPERATOR(pg_catalog.<>) 'r') THEN 'identity'"
 								  " WHEN w.segment_id OPERATOR(pg_catalog.=) ANY ($2) THEN 'definition' ELSE 'batch' END FROM written AS w",
 								  unless_noted(writing)),
 				false);

@@ -265,8 +265,8 @@ refresh_snapshot(Evaluation *evaluation)
 }
 
 /*
- * Those who have ceased to exist leave every segment, also those that are not
- * evaluated in real time.
+ * Those who have ceased to exist leave cdp.profiles and every segment, also
+ * those that are not evaluated in real time.
  */
 static void
 forget_retired(Evaluation *evaluation)
@@ -287,6 +287,7 @@ forget_retired(Evaluation *evaluation)
 	evaluation->count = kept;
 	if (retired == 0)
 		return;
+	derive(ids, retired);
 	run_over_ids(&plan, "WITH gone AS (DELETE FROM cdp_data.segment_member AS m"
 						"  WHERE m.segment_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT e.expression_id FROM cdp_data.expression AS e WHERE e.kind OPERATOR(pg_catalog.=) 'segment'))"
 						"  AND m.profile_id OPERATOR(pg_catalog.=) ANY ($1) RETURNING m.segment_id, m.profile_id)"

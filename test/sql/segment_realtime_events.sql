@@ -237,6 +237,16 @@ DELETE FROM shop_order;
 DELETE FROM contact;
 SELECT * FROM news();
 SELECT * FROM wrong();
+-- An evaluation for everybody straight after a merge: whoever retired is a person no more.
+SELECT cdp.track('{"email": "nina@example.com"}', 'view', now(), source => 'web', record_key => 'nina1') IS NOT NULL AS tracked;
+SELECT cdp.track('{"anonymous_id": "nina-phone"}', 'view', now(), source => 'web', record_key => 'nina2') IS NOT NULL AS tracked;
+CALL cdp.refresh_segments(on_error => 'report');
+SELECT cdp.identify('{"email": "nina@example.com", "anonymous_id": "nina-phone"}', 'crm', 'nina3', now()) IS NOT NULL AS identified;
+SELECT count(*) AS retired_people FROM cdp.profiles WHERE cdp.canonical_id(profile_id) <> profile_id;
+CALL cdp.refresh_segments(on_error => 'report');
+SELECT count(*) AS retired_members FROM cdp.segment_members WHERE cdp.canonical_id(profile_id) <> profile_id;
+SELECT * FROM news();
+SELECT * FROM wrong();
 SELECT count(*) AS rejected FROM cdp.rejected_records;
 
 SET client_min_messages = warning;

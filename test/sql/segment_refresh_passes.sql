@@ -114,6 +114,16 @@ INSERT INTO shop.sale VALUES (8, NULL, 'browser-2', 'visit', NULL, '2026-02-08')
 CALL cdp.refresh();
 SELECT segment, count(*), count(*) FILTER (WHERE p.is_known) AS known FROM cdp.segment_members JOIN cdp.profiles AS p USING (profile_id) WHERE segment LIKE 'all%' GROUP BY segment ORDER BY segment;
 
+-- A merge of which cdp.profiles does not know yet: whoever retired leaves all the same.
+SELECT cdp.stitch('desk', $$ SELECT 'd1' AS record_key, now() AS observed_at, 'dora@example.org' AS email, 'browser-2' AS anonymous_id $$) IS NOT NULL AS stitched;
+UPDATE seen SET change_id = (SELECT max(change_id) FROM cdp_data.segment_change);
+SELECT count(*) AS retired_people FROM cdp.profiles WHERE cdp.canonical_id(profile_id) <> profile_id;
+CALL cdp.refresh_segments();
+SELECT count(*) AS retired_members FROM cdp.segment_members WHERE cdp.canonical_id(profile_id) <> profile_id;
+SELECT segment, is_entry, cause FROM news;
+SELECT cdp.retract('desk', 'd1');
+CALL cdp.refresh();
+
 -- Windows that close between two refreshes, and when to look again.
 SELECT cdp.create_segment('lately', $$ count(*) FILTER (WHERE event.occurred_at > now() - interval '1 day') > 0 $$, refresh => 'realtime');
 INSERT INTO shop.sale VALUES (9, 'bob@example.org', NULL, 'visit', NULL, now() - interval '23 hours'), (10, 'ann@example.org', NULL, 'visit', NULL, now() - interval '25 hours');
