@@ -223,13 +223,27 @@ cdp_query_prepare_parameters(const char *query, const char *what, const Oid *typ
 }
 
 /*
- * Whether it was raised by RAISE in a PL/pgSQL function that a text calls, and
- * so is the doing of that text, whatever SQLSTATE it was given.
+ * Whether an error that came up while a text ran is the doing of that text.
+ * Otherwise it is about the session or the server (a deadlock, a cancel, a
+ * shutdown, memory or disk that is used up): the caller has to know it, and the
+ * same text may do well a moment later.  What RAISE in a PL/pgSQL function
+ * raises is the text's, whatever SQLSTATE it was given.
  */
 bool
-cdp_is_raised(const ErrorData *error)
+cdp_is_about_text(const ErrorData *error)
 {
-	return error->funcname != NULL && strcmp(error->funcname, "exec_stmt_raise") == 0;
+	if (error->funcname != NULL && strcmp(error->funcname, "exec_stmt_raise") == 0)
+		return true;
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+			return false;
+		default:
+			return error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE;
+	}
 }
 
 /*

@@ -37,7 +37,7 @@ extern CdpQuery *cdp_query_prepare(const char *query, const char *what);
 extern CdpQuery *cdp_query_prepare_parameters(const char *query, const char *what, const Oid *types, int count);
 extern void cdp_query_bind(CdpQuery *prepared, const Datum *values);
 extern TupleDesc cdp_query_descriptor(CdpQuery *prepared);
-extern bool cdp_is_raised(const ErrorData *error);
+extern bool cdp_is_about_text(const ErrorData *error);
 extern char *cdp_query_bare(const char *query);
 extern bool cdp_reads_temporary(Node *tree, int *location);
 extern void cdp_refuse_temporary(Node *tree, const char *what);

@@ -1,11 +1,13 @@
 /*
  * statement.c
- *		Internal SQL statements, prepared once in a session and kept.
+ *		Internal SQL statements: their plans, the settings they run with, and
+ *		relations that exist for them alone.
  */
 #include "postgres.h"
 
 #include "cdp.h"
 #include "statement.h"
+#include "utils/guc.h"
 
 /*
  * The plan of a statement, prepared on the first call.  The text must name
@@ -25,4 +27,35 @@ cdp_statement(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types)
 		*plan = prepared;
 	}
 	return *plan;
+}
+
+/*
+ * A setting until the end of the level that the caller began with
+ * NewGUCNestLevel().
+ *
+ * Errors: no such option, or not such a value of it.
+ */
+void
+cdp_set_option(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Makes rows a relation that statements of SPI can name, like the transition
+ * tables of a trigger, till SPI_finish or SPI_unregister_relation.  SPI must be
+ * connected; the rows stay the caller's.
+ */
+void
+cdp_register_rows(const char *name, TupleDesc descriptor, Tuplestorestate *rows)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+
+	relation->md.name = pstrdup(name);
+	relation->md.tupdesc = descriptor;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = (double) tuplestore_tuple_count(rows);
+	relation->reldata = rows;
+	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register relation \"%s\"", name);
 }

@@ -1,12 +1,16 @@
 /*
  * statement.h
- *		Internal SQL statements, prepared once in a session and kept.
+ *		Internal SQL statements: their plans, the settings they run with, and
+ *		relations that exist for them alone.
  */
 #ifndef CDP_STATEMENT_H
 #define CDP_STATEMENT_H
 
 #include "executor/spi.h"
+#include "utils/tuplestore.h"
 
 extern SPIPlanPtr cdp_statement(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types);
+extern void cdp_set_option(const char *name, const char *value);
+extern void cdp_register_rows(const char *name, TupleDesc descriptor, Tuplestorestate *rows);
 
 #endif							/* CDP_STATEMENT_H */

@@ -77,20 +77,6 @@ settings_snapshot(void)
 	return IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot();
 }
 
-static Oid
-storage_relation(Oid schema, const char *name)
-{
-	Oid			relation = get_relname_relid(name, schema);
-
-	if (!OidIsValid(relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the storage of cdp lacks \"cdp_data.%s\"", name),
-				 errhint("Restore that object, or start anew with SELECT cdp.teardown(false) and SELECT cdp.setup().")));
-	storage_check_relation(schema, relation, name);
-	return relation;
-}
-
 static int
 stored_version(Oid storage)
 {

@@ -91,7 +91,7 @@ typedef struct GraphRelations
 /* storage_check.c */
 extern Oid	storage_owner(void);
 extern void storage_check_schema(Oid schema);
-extern void storage_check_relation(Oid schema, Oid relation_id, const char *name);
+extern Oid	storage_relation(Oid schema, const char *name);
 
 extern const GraphRelations *graph_relations(void);
 extern const GraphSettings *graph_settings(void);

@@ -180,14 +180,8 @@ index_matches(Relation relation, Oid schema, const StorageIndex *expected)
 	return true;
 }
 
-/*
- * Whether a relation of the storage belongs to the owner of the schema, and
- * whether a table has the columns, and an index the key, that C code relies on.
- *
- * Errors: it does not, in one way or the other.
- */
-void
-storage_check_relation(Oid schema, Oid relation_id, const char *name)
+static void
+check_relation(Oid schema, Oid relation_id, const char *name)
 {
 	Relation	relation;
 	bool		matches = true;
@@ -215,4 +209,24 @@ storage_check_relation(Oid schema, Oid relation_id, const char *name)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relation \"cdp_data.%s\" does not have the columns that cdp.setup() gave it", name),
 				 errhint("Restore its columns, or start anew with SELECT cdp.teardown(false) and SELECT cdp.setup().")));
+}
+
+/*
+ * A table or index of the storage.
+ *
+ * Errors: there is none of that name; it does not belong to the owner of the
+ * schema; a table lacks columns, or an index the key, that C code relies on.
+ */
+Oid
+storage_relation(Oid schema, const char *name)
+{
+	Oid			relation = get_relname_relid(name, schema);
+
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the storage of cdp lacks \"cdp_data.%s\"", name),
+				 errhint("Restore that object, or start anew with SELECT cdp.teardown(false) and SELECT cdp.setup().")));
+	check_relation(schema, relation, name);
+	return relation;
 }

@@ -730,11 +730,11 @@ store_changes(Graph *graph)
 	 * The statements are planned once, perhaps while the tables are empty, and
 	 * kept; only the plan that is right for large tables is wanted.
 	 */
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("enable_hashjoin", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("enable_mergejoin", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("plan_cache_mode", "force_generic_plan", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	cdp_set_option("enable_seqscan", "off");
+	cdp_set_option("enable_hashjoin", "off");
+	cdp_set_option("enable_mergejoin", "off");
+	cdp_set_option("plan_cache_mode", "force_generic_plan");
+	cdp_set_option("jit", "off");
 
 	/* Open scans would keep the indexes from being built anew. */
 	graph_refresh_snapshot(graph);

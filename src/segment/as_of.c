@@ -13,13 +13,13 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "cdp.h"
 #include "query.h"
 #include "segment/people.h"
+#include "statement.h"
 #include "trait/expression_as_of.h"
 
 PG_FUNCTION_INFO_V1(cdp_segment_at);
@@ -100,7 +100,7 @@ cdp_segment_at(PG_FUNCTION_ARGS)
 
 	expression_enter(segment, &owner);
 	/* what tells who had been seen costs far less than the planner thinks, and compiling it more */
-	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	cdp_set_option("jit", "off");
 	query = cdp_query_prepare_parameters(sql, "cdp.segment_at", &type, 1);
 	cdp_query_bind(query, &clock);
 	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, store_id, result);
@@ -222,7 +222,7 @@ settle_owner(List *expressions)
 			continue;
 		if (first == NULL)
 			first = one;
-		else if (strcmp(one->owner, first->owner) != 0 || strcmp(one->time_zone, first->time_zone) != 0 || strcmp(one->search_path, first->search_path) != 0)
+		else if (!expression_has_settings_of(one, first))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("\"%s\" and \"%s\" cannot be in one training set", first->name, one->name),

@@ -166,22 +166,6 @@ run_statement(const Explanation *explanation, List *items)
 		elog(ERROR, "profile " INT64_FORMAT " was in cdp.profiles a moment ago", explanation->person);
 }
 
-/* Errors that are about the session or the server, not about the expression. */
-static bool
-is_for_caller(int sqlstate)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_INTERNAL_ERROR:
-			return true;
-		default:
-			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
-	}
-}
-
 /*
  * The message of an error, for whoever asks: a value that it quotes may be one
  * that only the owner may read.
@@ -227,7 +211,7 @@ evaluate(Explanation *explanation, List *items)
 	{
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
-		if (is_for_caller(error->sqlerrcode))
+		if (!cdp_is_about_text(error) || error->sqlerrcode == ERRCODE_INTERNAL_ERROR)
 			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
@@ -368,8 +352,7 @@ add_reference(Explanation *explanation, Line *condition, const PartInput *input)
 			return;
 		}
 	explanation->shown = lappend(explanation->shown, input->text);
-	if (other->is_query || strcmp(other->owner, segment->owner) != 0 || strcmp(other->time_zone, segment->time_zone) != 0 ||
-		strcmp(other->search_path, segment->search_path) != 0)
+	if (other->is_query || !expression_has_settings_of(other, segment))
 	{
 		line->note = other->is_query ? pstrdup("given by a query: the stored membership counts") : psprintf("of role %s with settings of its own: the stored value counts", other->owner);
 		return;

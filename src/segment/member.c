@@ -34,6 +34,7 @@
 #include <roaring/roaring.h>
 
 #include "cdp.h"
+#include "identity/settings.h"
 
 /* Look-ups by index before the segment is read for the first time. */
 #define FIRST_LOAD		256
@@ -83,25 +84,11 @@ forget_members(void *argument)
 	membership->is_loaded = false;
 }
 
-static Oid
-storage_relation(const char *name)
-{
-	Oid			schema = get_namespace_oid("cdp_data", true);
-	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-
-	if (!OidIsValid(relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the storage of cdp has no relation \"%s\"", name),
-				 errhint("Its owner calls SELECT cdp.setup();")));
-	return relation;
-}
-
 /* Whether this is the key of the storage. */
 static bool
-is_key(const pg_uuid_t *key, Snapshot snapshot)
+is_key(const pg_uuid_t *key, Oid schema, Snapshot snapshot)
 {
-	Relation	relation = table_open(storage_relation("segment_key"), AccessShareLock);
+	Relation	relation = table_open(storage_relation(schema, "segment_key"), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(relation, NULL);
 	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
 	bool		right = false;
@@ -135,8 +122,6 @@ begin_scan(MemberScan *scan, const Membership *membership, Snapshot snapshot, in
 
 	scan->heap = table_open(membership->heap, AccessShareLock);
 	scan->index = index_open(membership->index, AccessShareLock);
-	if (scan->index->rd_index->indrelid != membership->heap || IndexRelationGetNumberOfKeyAttributes(scan->index) != 2)
-		elog(ERROR, "index \"%s\" is not that of the members", RelationGetRelationName(scan->index));
 	scan->slot = table_slot_create(scan->heap, NULL);
 	scan->scan = cdp_index_beginscan(scan->heap, scan->index, snapshot, key_count);
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(membership->segment_id));
@@ -227,6 +212,7 @@ static Membership *
 get_membership(FmgrInfo *call, int32 segment_id, const pg_uuid_t *key, Snapshot snapshot)
 {
 	Membership *membership = call->fn_extra;
+	Oid			schema;
 
 	if (membership == NULL)
 	{
@@ -245,13 +231,14 @@ get_membership(FmgrInfo *call, int32 segment_id, const pg_uuid_t *key, Snapshot 
 		return membership;
 
 	forget_members(membership);
-	if (!is_key(key, snapshot))
+	schema = get_namespace_oid("cdp_data", false);
+	if (!is_key(key, schema, snapshot))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to look members of segments up"),
 				 errhint("The view cdp.profile_segments shows who is in which segment.")));
-	membership->heap = storage_relation("segment_member");
-	membership->index = storage_relation("segment_member_pkey");
+	membership->heap = storage_relation(schema, "segment_member");
+	membership->index = storage_relation(schema, "segment_member_pkey");
 	membership->segment_id = segment_id;
 	membership->key = *key;
 	membership->xmin = snapshot->xmin;

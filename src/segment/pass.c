@@ -36,6 +36,7 @@
 #include "cdp.h"
 #include "query.h"
 #include "segment/pass.h"
+#include "statement.h"
 
 PG_FUNCTION_INFO_V1(cdp_evaluate_pass);
 
@@ -69,16 +70,7 @@ pass_relation_is_empty(const PassRelation *relation)
 void
 pass_relation_register(const PassRelation *relation)
 {
-	EphemeralNamedRelation named = palloc0(sizeof(EphemeralNamedRelationData));
-
-	named->md.name = pstrdup(relation->name);
-	named->md.reliddesc = InvalidOid;
-	named->md.tupdesc = relation->descriptor;
-	named->md.enrtype = ENR_NAMED_TUPLESTORE;
-	named->md.enrtuples = (double) tuplestore_tuple_count(relation->rows);
-	named->reldata = relation->rows;
-	if (SPI_register_relation(named) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register relation \"%s\"", relation->name);
+	cdp_register_rows(relation->name, relation->descriptor, relation->rows);
 }
 
 void
@@ -175,13 +167,7 @@ raise_work_mem(void)
 	char		value[32];
 
 	snprintf(value, sizeof(value), "%dkB", Max(work_mem, maintenance_work_mem / 2));
-	(void) set_config_option("work_mem", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
-static void
-set_option(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	cdp_set_option("work_mem", value);
 }
 
 static bool
@@ -573,24 +559,13 @@ find_people(Pass *pass, AudienceSet *ids)
 /* ---------- the owner's text ---------- */
 
 /*
- * Errors that are not due to an expression: a deadlock, a cancel, a shutdown, a
- * disk that is full.
+ * Whether it may be of use to divide the pass: a smaller one also does with less
+ * memory and fewer temporary files.
  */
 static bool
 is_about_expression(const ErrorData *error)
 {
-	int			sqlstate = error->sqlerrcode;
-
-	if (cdp_is_raised(error))
-		return true;
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-			return false;
-	}
-	return sqlstate != ERRCODE_DISK_FULL && sqlstate != ERRCODE_TOO_MANY_CONNECTIONS && sqlstate != ERRCODE_LOCK_NOT_AVAILABLE;
+	return cdp_is_about_text(error) || error->sqlerrcode == ERRCODE_OUT_OF_MEMORY || error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
 }
 
 /*
@@ -765,8 +740,8 @@ cdp_evaluate_pass(PG_FUNCTION_ARGS)
 		else
 		{
 			guc_level = NewGUCNestLevel();
-			set_option("search_path", "pg_catalog, pg_temp");
-			set_option("jit", "off");
+			cdp_set_option("search_path", "pg_catalog, pg_temp");
+			cdp_set_option("jit", "off");
 			raise_work_mem();
 			if (pass->is_query)
 				find_people(pass, &ids);

@@ -49,6 +49,7 @@
 
 #include "cdp.h"
 #include "segment/pass.h"
+#include "statement.h"
 
 #define FETCH_ROWS	10000
 
@@ -349,7 +350,7 @@ begin_plans(const PassRelation *relation)
 
 	for (int i = 0; i < lengthof(off); i++)
 		if (off[i] != NULL)
-			(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+			cdp_set_option(off[i], "off");
 	return level;
 }
 
@@ -573,7 +574,7 @@ pass_write(Pass *pass, Snapshot snapshot)
 	check_definitions(&writing);
 	SPI_finish();
 	level = NewGUCNestLevel();
-	(void) set_config_option("enable_nestloop", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	cdp_set_option("enable_nestloop", "off");
 	if (pass->trait_count > 0)
 	{
 		StringInfoData names;

@@ -25,6 +25,7 @@
 #include "cdp.h"
 #include "identity/settings.h"
 #include "segment/realtime_cache.h"
+#include "statement.h"
 
 /*
  * What the expressions read, also through computed traits and segments.  A
@@ -179,12 +180,6 @@ copy_definition(const Expression *from)
 	return to;
 }
 
-static bool
-same_group(const Expression *a, const Expression *b)
-{
-	return strcmp(a->owner, b->owner) == 0 && strcmp(a->time_zone, b->time_zone) == 0 && strcmp(a->search_path, b->search_path) == 0;
-}
-
 /* All expressions but queries, without what they read. */
 static void
 read_expressions(RealtimeCache *cache)
@@ -238,7 +233,7 @@ read_expressions(RealtimeCache *cache)
 
 		expression->group = i;
 		for (int k = 0; k < i; k++)
-			if (same_group(expression->definition, cache->expressions[k].definition))
+			if (expression_has_settings_of(expression->definition, cache->expressions[k].definition))
 			{
 				expression->group = cache->expressions[k].group;
 				break;
@@ -353,20 +348,6 @@ read_cache(RealtimeCache *cache)
 	SPI_finish();
 }
 
-static Oid
-storage_relation(Oid schema, const char *name)
-{
-	Oid			relation = get_relname_relid(name, schema);
-
-	if (!OidIsValid(relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the storage of cdp lacks \"cdp_data.%s\"", name),
-				 errhint("Restore that object, or start anew with SELECT cdp.teardown(false) and SELECT cdp.setup().")));
-	storage_check_relation(schema, relation, name);
-	return relation;
-}
-
 static void
 free_cache(RealtimeCache *cache)
 {
@@ -449,7 +430,7 @@ realtime_cache(void)
 	cache->sets = create_table("cdp sets of expressions", sizeof(SetEntry), context);
 
 	guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	cdp_set_option("search_path", "pg_catalog, pg_temp");
 	PushActiveSnapshot(GetLatestSnapshot());
 	read_cache(cache);
 	PopActiveSnapshot();

@@ -112,21 +112,15 @@ lookup_value(Lookup *lookup, AttrNumber column)
 
 /* ---------- statements of our own ---------- */
 
-static void
-set_option(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 /* Plans made while a table is empty must serve when it is large: a few people out of millions, by index. */
 static void
 plan_for_few(void)
 {
-	set_option("enable_seqscan", "off");
-	set_option("enable_bitmapscan", "off");
-	set_option("enable_hashjoin", "off");
-	set_option("enable_mergejoin", "off");
-	set_option("jit", "off");
+	cdp_set_option("enable_seqscan", "off");
+	cdp_set_option("enable_bitmapscan", "off");
+	cdp_set_option("enable_hashjoin", "off");
+	cdp_set_option("enable_mergejoin", "off");
+	cdp_set_option("jit", "off");
 }
 
 int
@@ -640,26 +634,6 @@ run_part(const Evaluation *evaluation, SetPart *part, LiveExpression **expressio
 			 errmsg("the type of a computed trait changes while it is evaluated")));
 }
 
-/* What the caller has to know, and retry; all else is the expression's own failure. */
-static bool
-is_for_caller(const ErrorData *error)
-{
-	int			sqlstate = error->sqlerrcode;
-
-	if (cdp_is_raised(error))
-		return false;
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_SYSTEM_ERROR:
-			return true;
-		default:
-			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
-	}
-}
-
 /*
  * The same in a subtransaction.  False: it failed, and why is in *error.
  */
@@ -691,7 +665,7 @@ try_part(const Evaluation *evaluation, SetPart *part, LiveExpression **expressio
 		CurrentResourceOwner = resources;
 	}
 	PG_END_TRY();
-	if (*error != NULL && is_for_caller(*error))
+	if (*error != NULL && !cdp_is_about_text(*error))
 		ReThrowError(*error);
 	return *error == NULL;
 }

@@ -30,7 +30,6 @@
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/portal.h"
-#include "utils/queryenvironment.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -38,6 +37,7 @@
 
 #include "cdp.h"
 #include "query.h"
+#include "statement.h"
 #include "identity/settings.h"
 #include "identity/intake.h"
 #include "source/owner.h"
@@ -49,12 +49,11 @@ PG_FUNCTION_INFO_V1(cdp_changed_keys);
 PG_FUNCTION_INFO_V1(cdp_is_applying);
 PG_FUNCTION_INFO_V1(cdp_wait_to_write);
 
-/* The rows of the cursor, in a tuplestore. */
-static EphemeralNamedRelation
-read_changed(const char *name, MemoryContext context)
+/* The rows of the cursor. */
+static Tuplestorestate *
+read_changed(const char *name, MemoryContext context, TupleDesc *descriptor)
 {
 	Portal		portal = SPI_cursor_find(name);
-	EphemeralNamedRelation relation;
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	Tuplestorestate *rows = tuplestore_begin_heap(true, false, work_mem);
 
@@ -62,11 +61,7 @@ read_changed(const char *name, MemoryContext context)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_CURSOR),
 				 errmsg("cursor \"%s\" does not exist", name)));
-	relation = palloc0(sizeof(EphemeralNamedRelationData));
-	relation->md.name = pstrdup("changed");
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->md.tupdesc = CreateTupleDescCopy(portal->tupDesc);
-	relation->reldata = rows;
+	*descriptor = CreateTupleDescCopy(portal->tupDesc);
 	MemoryContextSwitchTo(caller);
 	for (;;)
 	{
@@ -83,8 +78,7 @@ read_changed(const char *name, MemoryContext context)
 		if (count < FETCH_ROWS)
 			break;
 	}
-	relation->md.enrtuples = (double) tuplestore_tuple_count(rows);
-	return relation;
+	return rows;
 }
 
 /*
@@ -125,7 +119,8 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 	Oid			types[] = {TEXTOID, REGCLASSOID};
 	Datum		arguments[2];
 	SourceOwner owner = {0};
-	EphemeralNamedRelation changed;
+	Tuplestorestate *changed;
+	TupleDesc	descriptor;
 	Tuplestorestate *keys;
 	DestReceiver *receiver;
 	SPIPlanPtr	plan;
@@ -147,8 +142,8 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 	arguments[1] = PG_GETARG_DATUM(1);
 
 	SPI_connect();
-	changed = read_changed(cursor, context);
-	if (changed->md.enrtuples == 0)
+	changed = read_changed(cursor, context, &descriptor);
+	if (tuplestore_tuple_count(changed) == 0)
 	{
 		SPI_finish();
 		return (Datum) 0;
@@ -165,8 +160,7 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 	owner.time_zone = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3);
 	owner.search_path = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4);
 	source_owner_find(&owner, source, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
-	if (SPI_register_relation(changed) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register the changed rows");
+	cdp_register_rows("changed", descriptor, changed);
 
 	source_owner_enter(&owner);
 	keys = result_info->setResult;
@@ -182,7 +176,7 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 		elog(ERROR, "could not read the keys of changed rows");
 	source_owner_leave(&owner);
 	SPI_finish();
-	tuplestore_end(changed->reldata);
+	tuplestore_end(changed);
 	return (Datum) 0;
 }
 

@@ -33,6 +33,7 @@
 #include "identity/stitch.h"
 #include "source/declaration.h"
 #include "source/owner.h"
+#include "statement.h"
 
 PG_FUNCTION_INFO_V1(cdp_create_source);
 PG_FUNCTION_INFO_V1(cdp_alter_source);
@@ -185,12 +186,6 @@ check_owner(const Declaration *declaration)
 						 quote_identifier(GetUserNameFromId(storage_owner, false)))));
 }
 
-static void
-set_option(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 /* Checks everything that can be checked, with the rights of the source's owner. */
 static void
 analyze_declaration(Declaration *declaration)
@@ -212,7 +207,7 @@ analyze_declaration(Declaration *declaration)
 						   security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	guc_level = NewGUCNestLevel();
 	find_relation(declaration);
-	set_option("search_path", declaration->search_path);
+	cdp_set_option("search_path", declaration->search_path);
 	for (int part = 0; part < PART_COUNT; part++)
 		declaration_read_part(declaration, (Part) part);
 	AtEOXact_GUC(false, guc_level);

@@ -16,6 +16,7 @@
 #include "cdp.h"
 #include "identity/settings.h"
 #include "source/owner.h"
+#include "statement.h"
 
 /*
  * Looks the role of a definition up: kind is "source", "segment" or "computed
@@ -50,12 +51,6 @@ source_owner_find(SourceOwner *owner, const char *source, const char *role)
 	source_owner_find_for(owner, "source", source, role);
 }
 
-static void
-set_option(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 /*
  * From here on the rights of the source's owner; an error undoes it as well.
  * What the session has already is not set again, which takes longer than to see.
@@ -67,13 +62,13 @@ source_owner_enter(SourceOwner *owner)
 	source_owner_resume(owner);
 	owner->guc_level = NewGUCNestLevel();
 	if (strcmp(pg_get_timezone_name(session_timezone), owner->time_zone) != 0)
-		set_option("TimeZone", owner->time_zone);
+		cdp_set_option("TimeZone", owner->time_zone);
 	if (DateStyle != USE_ISO_DATES || DateOrder != DATEORDER_MDY)
-		set_option("DateStyle", "ISO, MDY");
+		cdp_set_option("DateStyle", "ISO, MDY");
 	if (IntervalStyle != INTSTYLE_POSTGRES)
-		set_option("IntervalStyle", "postgres");
+		cdp_set_option("IntervalStyle", "postgres");
 	if (strcmp(namespace_search_path, owner->search_path) != 0)
-		set_option("search_path", owner->search_path);
+		cdp_set_option("search_path", owner->search_path);
 }
 
 void

@@ -33,6 +33,7 @@
 #include "segment/realtime.h"
 #include "source/source_texts.h"
 #include "source/take_in.h"
+#include "statement.h"
 
 /* Columns of the query by position; the identifiers follow. */
 #define KEY_COLUMN			0
@@ -65,12 +66,6 @@ typedef struct WantedKey
 } WantedKey;
 
 PG_FUNCTION_INFO_V1(cdp_take_in);
-
-static void
-set_option(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
 
 /* Runs a statement with the rights of the caller, in the middle of the query. */
 #define AS_CALLER(take, statement) \
@@ -196,17 +191,9 @@ collect_incoming(TakeIn *take)
 static int64
 run_over(TakeIn *take, const char *sql, const char *name, TupleDesc descriptor, Tuplestorestate *rows, bool read_only)
 {
-	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
 	int			result;
 
-	relation->md.name = pstrdup(name);
-	relation->md.reliddesc = InvalidOid;
-	relation->md.tupdesc = descriptor;
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->md.enrtuples = (double) tuplestore_tuple_count(rows);
-	relation->reldata = rows;
-	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register relation \"%s\"", name);
+	cdp_register_rows(name, descriptor, rows);
 	result = SPI_execute(sql, read_only, 0);
 	if (result < 0)
 		elog(ERROR, "could not run the statement of source \"%s\": %s", take->stitch.source, SPI_result_code_string(result));
@@ -220,10 +207,10 @@ write_incoming(TakeIn *take, Tuplestorestate *incoming)
 {
 	int			guc_level = NewGUCNestLevel();
 
-	set_option("search_path", "pg_catalog, pg_temp");
+	cdp_set_option("search_path", "pg_catalog, pg_temp");
 	/* Rows are looked up by key, also in a table that was empty a moment ago. */
-	set_option("enable_seqscan", "off");
-	set_option("jit", "off");
+	cdp_set_option("enable_seqscan", "off");
+	cdp_set_option("jit", "off");
 	if (tuplestore_tuple_count(incoming) > 0)
 		take->written += run_over(take, take->texts.write, "incoming", take->incoming_descriptor, incoming, false);
 	tuplestore_end(incoming);
@@ -405,7 +392,7 @@ take_results(TakeIn *take)
 	SPITupleTable *rows;
 	uint64		count;
 
-	set_option("search_path", "pg_catalog, pg_temp");
+	cdp_set_option("search_path", "pg_catalog, pg_temp");
 	SPI_connect();
 	(void) run_over(take, psprintf("DELETE FROM cdp_data.rejected_record AS r USING given AS g"
 								   " WHERE r.source = %s AND r.record_key = g.record_key",

@@ -218,15 +218,9 @@ get_event_table(void)
 	event_table = NULL;
 
 	schema = get_namespace_oid("cdp_data", false);
-	event_relation = get_relname_relid("event", schema);
-	property_relation = get_relname_relid("property", schema);
-	option_relation = get_relname_relid("option", schema);
-	if (!OidIsValid(event_relation) || !OidIsValid(property_relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the storage of cdp lacks its tables of events"),
-				 errhint("Run SELECT cdp.setup() to migrate it.")));
-	storage_check_relation(schema, event_relation, "event");
+	event_relation = storage_relation(schema, "event");
+	property_relation = storage_relation(schema, "property");
+	option_relation = storage_relation(schema, "option");
 	/* Set before anything is read, so that an invalidation meanwhile counts. */
 	event_table_valid = true;
 
@@ -351,7 +345,7 @@ prefer_indexes(void)
 {
 	int			level = NewGUCNestLevel();
 
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	cdp_set_option("enable_seqscan", "off");
 	return level;
 }
 

@@ -533,8 +533,12 @@ check_type(const Reading *reading, Node *tree)
 
 /* ---------- other expressions ---------- */
 
-static bool
-is_same_owner(const Expression *a, const Expression *b)
+/*
+ * Whether two definitions belong to one role and have the same settings, so that
+ * one statement can evaluate both.
+ */
+bool
+expression_has_settings_of(const Expression *a, const Expression *b)
 {
 	return strcmp(a->owner, b->owner) == 0 && strcmp(a->time_zone, b->time_zone) == 0 && strcmp(a->search_path, b->search_path) == 0;
 }
@@ -698,7 +702,7 @@ inline_mutator(Node *node, void *argument)
 
 		if (inlining->facts != NULL)
 			expression_fact(inlining->facts, is_segment ? "segment" : "trait", name);
-		if (other != NULL && !other->is_query && is_same_owner(other, inlining->expression))
+		if (other != NULL && !other->is_query && expression_has_settings_of(other, inlining->expression))
 			return inline_reference(inlining, other, var);
 		if (other != NULL)
 			check_stored_cycle(inlining->compilation, other);

@@ -46,6 +46,7 @@ typedef enum ExpressionShape
 extern List *expression_load(const int32 *ids, int count);
 extern Expression *expression_find(const char *kind, const char *name, bool missing_ok);
 extern Expression *expression_of_caller(text *predicate);
+extern bool expression_has_settings_of(const Expression *a, const Expression *b);
 extern void expression_enter(const Expression *expression, SourceOwner *owner);
 extern char *expression_statement(List *expressions, ExpressionShape shape, int flags);
 extern char *expression_cast(const char *sql, TupleDesc given, const Oid *types);

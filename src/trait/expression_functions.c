@@ -273,7 +273,7 @@ cdp_expression_sql(PG_FUNCTION_ARGS)
 	{
 		Expression *one = lfirst(cell);
 
-		if (one->is_query || strcmp(one->owner, first->owner) != 0 || strcmp(one->time_zone, first->time_zone) != 0 || strcmp(one->search_path, first->search_path) != 0)
+		if (one->is_query || !expression_has_settings_of(one, first))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("\"%s\" and \"%s\" are not evaluated by one statement", first->name, one->name),

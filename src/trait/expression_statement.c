@@ -31,6 +31,7 @@
 #include "utils/syscache.h"
 
 #include "cdp.h"
+#include "statement.h"
 #include "trait/expression_as_of.h"
 #include "trait/expression_tree.h"
 
@@ -471,7 +472,7 @@ fill_packed(Query *query, const Placing *placing, const Cutting *cutting, Node *
 /* ---------- the frame ---------- */
 
 static void
-append_placeholders(StringInfo sql, int count)
+append_null_columns(StringInfo sql, int count)
 {
 	for (int i = 1; i <= count; i++)
 		appendStringInfo(sql, "%sNULL AS value_%d", i == 1 ? "" : ", ", i);
@@ -536,33 +537,33 @@ append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutt
 	if (cutting->summary != NIL && cutting->shape == EXPRESSION_GIVEN)
 	{
 		appendStringInfoString(sql, " CROSS JOIN LATERAL (SELECT ");
-		append_placeholders(sql, list_length(cutting->summary));
+		append_null_columns(sql, list_length(cutting->summary));
 		appendStringInfo(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) %s) AS summary", person);
 	}
 	else if (cutting->packed != NIL)
 	{
 		appendStringInfoString(sql, " LEFT JOIN (SELECT packed.profile_id, ");
-		append_placeholders(sql, list_length(cutting->summary));
+		append_null_columns(sql, list_length(cutting->summary));
 		appendStringInfoString(sql, " FROM (SELECT event.profile_id, ");
-		append_placeholders(sql, list_length(cutting->packed));
+		append_null_columns(sql, list_length(cutting->packed));
 		appendStringInfoString(sql, " FROM cdp.events AS event GROUP BY event.profile_id) AS packed) AS summary ON summary.profile_id OPERATOR(pg_catalog.=) profile.profile_id");
 	}
 	else if (cutting->summary != NIL)
 	{
 		appendStringInfoString(sql, " LEFT JOIN (SELECT event.profile_id, ");
-		append_placeholders(sql, list_length(cutting->summary));
+		append_null_columns(sql, list_length(cutting->summary));
 		appendStringInfoString(sql, " FROM cdp.events AS event GROUP BY event.profile_id) AS summary ON summary.profile_id OPERATOR(pg_catalog.=) profile.profile_id");
 	}
 	if (cutting->none != NIL)
 	{
 		appendStringInfoString(sql, " CROSS JOIN (SELECT ");
-		append_placeholders(sql, list_length(cutting->none));
+		append_null_columns(sql, list_length(cutting->none));
 		appendStringInfoString(sql, " FROM cdp.events AS event WHERE false) AS none");
 	}
 	foreach (cell, cutting->details)
 	{
 		appendStringInfoString(sql, " CROSS JOIN LATERAL (SELECT ");
-		append_placeholders(sql, list_length(lfirst(cell)));
+		append_null_columns(sql, list_length(lfirst(cell)));
 		appendStringInfo(sql, " FROM cdp.events AS event WHERE event.profile_id OPERATOR(pg_catalog.=) %s) AS %s", person, detail_name(foreach_current_index(cell)));
 	}
 	if (cutting->shape == EXPRESSION_GIVEN && frame->clock == NULL && frame->population == NULL)
@@ -612,7 +613,7 @@ sql_of(Query *query)
 	int			level = NewGUCNestLevel();
 	char	   *result;
 
-	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	cdp_set_option("search_path", "pg_catalog");
 	result = pg_get_querydef(query, false);
 	AtEOXact_GUC(false, level);
 	return result;
