@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "cdp.h"
 #include "executor/executor.h"
+#include "given_text.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -59,22 +60,15 @@ typedef struct QueryReceiver
 } QueryReceiver;
 
 /*
- * Positions in the text are reported as those of an internal query, which is
- * how psql and drivers come to show the place.  The text itself is not repeated
- * in other errors: it may hold personal values, and contexts go to the log.
+ * The text is shown only with a place in it, not in the context of other errors:
+ * it may hold personal values, and contexts go to the log.
  */
 static void
 query_error_callback(void *argument)
 {
 	CdpQuery   *prepared = (CdpQuery *) argument;
-	int			position = geterrposition();
 
-	if (position > 0)
-	{
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(prepared->text);
-	}
+	given_text_show_position(prepared->text);
 	errcontext("query given to %s", prepared->what);
 }
 

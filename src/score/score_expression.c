@@ -8,8 +8,8 @@
 #include "postgres.h"
 
 #include "cdp.h"
+#include "given_text.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
@@ -19,20 +19,10 @@ PG_FUNCTION_INFO_V1(cdp_put_model);
 
 #define WORD "model"
 
-/*
- * Positions are those in the text, shown as that of an internal query.
- */
 static void
 parse_error_callback(void *argument)
 {
-	int			position = geterrposition();
-
-	if (position > 0)
-	{
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery((const char *) argument);
-	}
+	given_text_show_position(argument);
 }
 
 static bool

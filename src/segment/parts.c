@@ -27,6 +27,7 @@
 #include "utils/syscache.h"
 
 #include "cdp.h"
+#include "given_text.h"
 #include "segment/parts.h"
 
 /* Codes of tokens that are no single character; keywords have their numbers from here on. */
@@ -444,13 +445,11 @@ cut(const Words *words, Node *node, int start, int end)
 static Node *
 parse(const char *text)
 {
-	List	   *statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
-	SelectStmt *statement;
+	bool		has_more;
+	int			location;
+	SelectStmt *statement = castNode(SelectStmt, given_text_parse(text, &has_more, &location)->stmt);
 
-	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
-		elog(ERROR, "unexpected result of parsing an expression");
-	statement = castNode(SelectStmt, linitial_node(RawStmt, statements)->stmt);
-	if (list_length(statement->targetList) != 1 || !IsA(linitial(statement->targetList), ResTarget))
+	if (has_more || list_length(statement->targetList) != 1 || !IsA(linitial(statement->targetList), ResTarget))
 		elog(ERROR, "definition is not one expression");
 	return linitial_node(ResTarget, statement->targetList)->val;
 }

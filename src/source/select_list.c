@@ -9,20 +9,18 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
-#include "parser/parser.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
 #include "cdp.h"
+#include "given_text.h"
 #include "query.h"
 #include "identity/stitch.h"
 #include "source/declaration.h"
@@ -68,14 +66,8 @@ static void
 reading_error_callback(void *argument)
 {
 	Reading	   *reading = argument;
-	int			position = geterrposition();
 
-	if (position > 0)
-	{
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(reading->text);
-	}
+	given_text_show_position(reading->text);
 	if (geterrcode() == ERRCODE_UNDEFINED_COLUMN && reading->is_bare_name)
 		errhint("The arguments are SQL expressions over the rows of %s; a constant is written in quotes of its own: %s => $$'%s'$$.",
 				reading->declaration->relation, reading->rule->name, reading->text);
@@ -88,41 +80,10 @@ reading_error_callback(void *argument)
 static int
 position_of(const Reading *reading, int location)
 {
-	if (location < 0)
-		return 0;
-	return errposition(pg_mbstrlen_with_len(reading->text, location) + 1);
+	return given_text_position(reading->text, location);
 }
 
 /* ---------- shape ---------- */
-
-/* Is there anything but a select list, and where?  -1: it has no place of its own. */
-static bool
-has_more_than_a_list(const SelectStmt *statement, int *location)
-{
-	Node	   *clauses[] = {
-		(Node *) statement->distinctClause, (Node *) statement->fromClause, statement->whereClause,
-		(Node *) statement->groupClause, statement->havingClause, (Node *) statement->windowClause,
-		(Node *) statement->sortClause, statement->limitOffset, statement->limitCount,
-		(Node *) statement->lockingClause, (Node *) statement->withClause, (Node *) statement->intoClause};
-	bool		found = statement->op != SETOP_NONE || statement->valuesLists != NIL;
-
-	*location = -1;
-	for (int i = 0; i < (int) lengthof(clauses); i++)
-	{
-		int			here;
-
-		if (clauses[i] == NULL)
-			continue;
-		found = true;
-		/* SELECT DISTINCT holds a list of one NULL */
-		if (i == 0)
-			continue;
-		here = exprLocation(clauses[i]);
-		if (here >= 0 && (*location < 0 || here < *location))
-			*location = here;
-	}
-	return found;
-}
 
 static bool
 is_star(Node *node)
@@ -138,17 +99,13 @@ is_star(Node *node)
 static RawStmt *
 parse_list(Reading *reading)
 {
-	List	   *statements = raw_parser(reading->text, RAW_PARSE_PLPGSQL_EXPR);
-	RawStmt	   *raw;
-	SelectStmt *statement;
-	ListCell   *cell;
+	bool		has_more;
 	int			location;
+	RawStmt	   *raw = given_text_parse(reading->text, &has_more, &location);
+	SelectStmt *statement = castNode(SelectStmt, raw->stmt);
+	ListCell   *cell;
 
-	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
-		elog(ERROR, "unexpected result of parsing an expression");
-	raw = linitial_node(RawStmt, statements);
-	statement = castNode(SelectStmt, raw->stmt);
-	if (has_more_than_a_list(statement, &location))
+	if (has_more)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 reading->rule->is_list ? errmsg("%s must be a select list and nothing more", reading->rule->name) : errmsg("%s must be an expression and nothing more", reading->rule->name),
@@ -200,12 +157,6 @@ parse_list(Reading *reading)
 
 /* ---------- what must not be in an expression ---------- */
 
-static bool
-is_volatile(Oid function, void *context)
-{
-	return func_volatile(function) == PROVOLATILE_VOLATILE;
-}
-
 /* Refuses what would make the outcome depend on more than the row. */
 static bool
 refuse_walker(Node *node, void *argument)
@@ -214,7 +165,7 @@ refuse_walker(Node *node, void *argument)
 
 	if (node == NULL)
 		return false;
-	if (check_functions_in_node(node, is_volatile, NULL))
+	if (given_text_calls_volatile(node))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s must not call a volatile function", reading->rule->name),

@@ -16,18 +16,15 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parse_coerce.h"
-#include "parser/parser.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -36,6 +33,7 @@
 #include "utils/typcache.h"
 
 #include "cdp.h"
+#include "given_text.h"
 #include "identity/settings.h"
 #include "query.h"
 #include "trait/expression_tree.h"
@@ -172,14 +170,8 @@ static void
 reading_error_callback(void *argument)
 {
 	Reading	   *reading = argument;
-	int			position = geterrposition();
 
-	if (position > 0)
-	{
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(reading->expression->definition);
-	}
+	given_text_show_position(reading->expression->definition);
 	if (geterrcode() == ERRCODE_GROUPING_ERROR)
 		errhint("Columns of event stand inside aggregates, such as count(*) FILTER (WHERE event.event_name = 'purchase'); columns of profile stand outside, or inside beside those of event.");
 	if (geterrcode() == ERRCODE_UNDEFINED_COLUMN && reading->segments != NIL)
@@ -194,9 +186,7 @@ reading_error_callback(void *argument)
 static int
 position_of(const Reading *reading, int location)
 {
-	if (location < 0)
-		return 0;
-	return errposition(pg_mbstrlen_with_len(reading->expression->definition, location) + 1);
+	return given_text_position(reading->expression->definition, location);
 }
 
 static void
@@ -238,24 +228,18 @@ raw_walker(Node *node, void *argument)
 static RawStmt *
 parse_expression(Reading *reading)
 {
-	List	   *statements = raw_parser(reading->expression->definition, RAW_PARSE_PLPGSQL_EXPR);
-	RawStmt	   *raw;
-	SelectStmt *statement;
+	bool		has_more;
+	int			location;
+	RawStmt	   *raw = given_text_parse(reading->expression->definition, &has_more, &location);
+	SelectStmt *statement = castNode(SelectStmt, raw->stmt);
 	ResTarget  *target;
 
-	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
-		elog(ERROR, "unexpected result of parsing an expression");
-	raw = linitial_node(RawStmt, statements);
-	statement = castNode(SelectStmt, raw->stmt);
-	if (statement->op != SETOP_NONE || statement->valuesLists != NIL || statement->distinctClause != NIL ||
-		statement->fromClause != NIL || statement->whereClause != NULL || statement->groupClause != NIL ||
-		statement->havingClause != NULL || statement->windowClause != NIL || statement->sortClause != NIL ||
-		statement->limitOffset != NULL || statement->limitCount != NULL || statement->lockingClause != NIL ||
-		statement->withClause != NULL || statement->intoClause != NULL)
+	if (has_more)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("%s must be one expression and nothing more", reading->expression->is_segment ? "a segment predicate" : "a computed trait"),
-				 errhint("Write what would stand in a select list, for example count(*) FILTER (WHERE event.event_name = 'login') > 3.")));
+				 errhint("Write what would stand in a select list, for example count(*) FILTER (WHERE event.event_name = 'login') > 3."),
+				 position_of(reading, location)));
 	if (statement->targetList == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
@@ -401,19 +385,13 @@ refuse_moment(const Reading *reading, const Node *node, int location)
 }
 
 static bool
-is_volatile(Oid function, void *context)
-{
-	return func_volatile(function) == PROVOLATILE_VOLATILE;
-}
-
-static bool
 check_walker(Node *node, void *argument)
 {
 	Reading	   *reading = argument;
 
 	if (node == NULL)
 		return false;
-	if (check_functions_in_node(node, is_volatile, NULL))
+	if (given_text_calls_volatile(node))
 		refuse(reading, "call a volatile function", "The same person and events must always give the same value, until something changes.", exprLocation(node));
 	switch (nodeTag(node))
 	{
