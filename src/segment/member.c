@@ -31,22 +31,14 @@
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
-#include <roaring/roaring.h>
-
 #include "cdp.h"
 #include "identity/settings.h"
+#include "segment/audience.h"
 
 /* Look-ups by index before the segment is read for the first time. */
 #define FIRST_LOAD		256
 /* Members that may be read for each look-up so far; a larger segment is tried again later. */
 #define LOAD_FACTOR		32
-
-/* The members whose ids have the same upper half. */
-typedef struct Half
-{
-	uint32		upper;
-	roaring_bitmap_t *lower;
-} Half;
 
 typedef struct Membership
 {
@@ -64,23 +56,18 @@ typedef struct Membership
 	uint64		lookups;
 	uint64		next_load;
 	bool		is_loaded;
-	int			half_count;
-	int			half_size;
-	Half	   *halves;
-	MemoryContext context;
+	int			container_count;
+	AudienceContainer *containers;	/* of the members, in the order of ids */
+	MemoryContext context;		/* of what was read */
 } Membership;
 
 PG_FUNCTION_INFO_V1(cdp_is_segment_member);
 
-/* The bitmaps are not in memory of the server's. */
 static void
-forget_members(void *argument)
+forget_members(Membership *membership)
 {
-	Membership *membership = argument;
-
-	for (int i = 0; i < membership->half_count; i++)
-		roaring_bitmap_free(membership->halves[i].lower);
-	membership->half_count = 0;
+	MemoryContextReset(membership->context);
+	membership->container_count = 0;
 	membership->is_loaded = false;
 }
 
@@ -150,33 +137,56 @@ find_member(const Membership *membership, Snapshot snapshot, int64 profile_id)
 	return found;
 }
 
-static roaring_bitmap_t *
-half_of(Membership *membership, uint32 upper, bool add)
+/* Where the ids with the upper bits of this one are; NULL: none is a member. */
+static const AudienceContainer *
+container_of(const Membership *membership, uint64 profile_id)
 {
-	Half	   *half;
+	int			low = 0;
+	int			high = membership->container_count;
 
-	for (int i = membership->half_count - 1; i >= 0; i--)
-		if (membership->halves[i].upper == upper)
-			return membership->halves[i].lower;
-	if (!add)
-		return NULL;
-	if (membership->half_count == membership->half_size)
+	while (low < high)
 	{
-		int			size = Max(4, membership->half_size * 2);
-		Half	   *halves = MemoryContextAlloc(membership->context, mul_size(sizeof(Half), size));
+		int			middle = low + (high - low) / 2;
 
-		if (membership->half_count > 0)
-			memcpy(halves, membership->halves, sizeof(Half) * membership->half_count);
-		membership->halves = halves;
-		membership->half_size = size;
+		if (membership->containers[middle].key == profile_id >> 16)
+			return &membership->containers[middle];
+		if (membership->containers[middle].key < profile_id >> 16)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	half = &membership->halves[membership->half_count];
-	half->upper = upper;
-	half->lower = roaring_bitmap_create();
-	if (half->lower == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	membership->half_count++;
-	return half->lower;
+	return NULL;
+}
+
+/* Takes an audience apart, so that each look-up goes to its container at once. */
+static void
+keep_containers(Membership *membership, AudienceBytes audience)
+{
+	AudienceReader reader;
+	AudienceContainer container;
+	AudienceStatus status;
+	int			capacity = 0;
+
+	cdp_audience_check(audience_read(&reader, audience.data, audience.length, false, false), NULL);
+	while ((status = audience_next(&reader, &container)) == AUDIENCE_OK)
+	{
+		if (membership->container_count == capacity)
+		{
+			AudienceContainer *containers;
+
+			capacity = Max(16, capacity * 2);
+			containers = MemoryContextAlloc(membership->context, mul_size(sizeof(AudienceContainer), capacity));
+			if (membership->container_count > 0)
+			{
+				memcpy(containers, membership->containers, mul_size(sizeof(AudienceContainer), membership->container_count));
+				pfree(membership->containers);
+			}
+			membership->containers = containers;
+		}
+		membership->containers[membership->container_count++] = container;
+	}
+	if (status != AUDIENCE_END)
+		cdp_audience_check(status, reader.problem);
 }
 
 /* Reads the segment, unless it turns out to be too large for what was asked so far. */
@@ -184,26 +194,36 @@ static void
 load_members(Membership *membership, Snapshot snapshot)
 {
 	MemberScan	scan;
+	AudienceSet members;
 	uint64		most = membership->lookups * LOAD_FACTOR;
 	uint64		count = 0;
+	bool		fits = true;
 
+	audience_set_begin(&members, &cdp_audience_host, membership->context);
 	begin_scan(&scan, membership, snapshot, 1, 0);
-	while (count <= most && index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot))
+	while (fits && count <= most && index_getnext_slot(scan.scan, ForwardScanDirection, scan.slot))
 	{
 		bool		null;
-		uint64		profile_id = (uint64) DatumGetInt64(slot_getattr(scan.slot, 2, &null));
+		int64		profile_id = DatumGetInt64(slot_getattr(scan.slot, 2, &null));
 
-		roaring_bitmap_add(half_of(membership, (uint32) (profile_id >> 32), true), (uint32) profile_id);
+		/* nobody has a negative id; where the table says so all the same, it is asked each time */
+		fits = profile_id >= 0;
+		if (fits)
+			cdp_audience_check(audience_set_add(&members, (uint64) profile_id), NULL);
 		if (++count % 8192 == 0)
 			CHECK_FOR_INTERRUPTS();
 	}
 	end_scan(&scan);
-	if (count <= most)
+	if (fits && count <= most)
+	{
+		cdp_audience_check(audience_set_finish(&members), NULL);
+		keep_containers(membership, (AudienceBytes){members.bytes.data, members.bytes.length});
 		membership->is_loaded = true;
+	}
 	else
 	{
 		forget_members(membership);
-		membership->next_load = membership->lookups * 4;
+		membership->next_load = fits ? membership->lookups * 4 : PG_UINT64_MAX;
 	}
 }
 
@@ -216,13 +236,8 @@ get_membership(FmgrInfo *call, int32 segment_id, const pg_uuid_t *key, Snapshot 
 
 	if (membership == NULL)
 	{
-		MemoryContextCallback *callback = MemoryContextAlloc(call->fn_mcxt, sizeof(MemoryContextCallback));
-
 		membership = MemoryContextAllocZero(call->fn_mcxt, sizeof(Membership));
-		membership->context = call->fn_mcxt;
-		callback->func = forget_members;
-		callback->arg = membership;
-		MemoryContextRegisterResetCallback(call->fn_mcxt, callback);
+		membership->context = AllocSetContextCreate(call->fn_mcxt, "cdp members", ALLOCSET_DEFAULT_SIZES);
 		call->fn_extra = membership;
 	}
 	else if (membership->segment_id == segment_id && membership->xmin == snapshot->xmin && membership->xmax == snapshot->xmax &&
@@ -270,9 +285,9 @@ cdp_is_segment_member(PG_FUNCTION_ARGS)
 		load_members(membership, snapshot);
 	if (membership->is_loaded)
 	{
-		const roaring_bitmap_t *lower = half_of(membership, (uint32) ((uint64) profile_id >> 32), false);
+		const AudienceContainer *container = container_of(membership, (uint64) profile_id);
 
-		PG_RETURN_BOOL(lower != NULL && roaring_bitmap_contains(lower, (uint32) profile_id));
+		PG_RETURN_BOOL(container != NULL && audience_container_has(container, (uint16) profile_id));
 	}
 	membership->lookups++;
 	PG_RETURN_BOOL(find_member(membership, snapshot, profile_id));
