@@ -12,7 +12,9 @@
 /*
  * The plan of a statement, prepared on the first call.  The text must name
  * everything with its schema, since it is analysed with the search_path that
- * happens to be in force.  SPI must be connected.
+ * happens to be in force.  (All but unnest of several arrays: that is syntax, of
+ * which the parser itself makes pg_catalog.unnest of each.)  SPI must be
+ * connected.
  */
 SPIPlanPtr
 cdp_statement(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types)

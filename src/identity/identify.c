@@ -124,7 +124,7 @@ warn_when_queued(Graph *graph)
 static int64 *
 copy_moved(const Graph *graph, int *count)
 {
-	int64	   *copy = cdp_palloc_array(int64, graph->moved_count + 1);
+	int64	   *copy = cdp_palloc_array(int64, add_size(graph->moved_count, 1));
 
 	if (graph->moved_count > 0)
 		memcpy(copy, graph->moved, mul_size(sizeof(int64), graph->moved_count));
@@ -279,7 +279,7 @@ cdp_identify(PG_FUNCTION_ARGS)
 		derived = contribution_store(&record, PG_GETARG_JSONB_P(4), &derived_count);
 	if (identity_watcher != NULL && (record.moved_count > 0 || record.is_news || derived_count > 0))
 	{
-		int64	   *told = cdp_palloc_array(int64, derived_count + 1);
+		int64	   *told = cdp_palloc_array(int64, add_size(derived_count, 1));
 
 		for (int i = 0; i < derived_count; i++)
 			told[i] = derived[i];

@@ -334,7 +334,7 @@ intake_settle(Graph *graph, uint32 position)
 
 #define INSERT_REJECTION \
 	" INSERT INTO cdp_data.rejected_record (source, record_key, observed_at, reason, detail, identifiers, profile_id, rejected_at)" \
-	" VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, pg_catalog.clock_timestamp())"
+	" VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.jsonb, $7, pg_catalog.clock_timestamp())"
 
 /* The profile of the strongest valid identifier of the row that is known. */
 static Datum
@@ -403,7 +403,7 @@ intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has
 	else
 		cdp_statement(&keyless_plan, "WITH gone AS (DELETE FROM cdp_data.rejected_record AS r"
 									 "  WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key IS NULL"
-									 "  AND r.identifiers OPERATOR(pg_catalog.=) $6::jsonb)" INSERT_REJECTION,
+									 "  AND r.identifiers OPERATOR(pg_catalog.=) $6::pg_catalog.jsonb)" INSERT_REJECTION,
 					  7, types);
 	arguments[0] = CStringGetTextDatum(intake->source);
 	if (key != NULL)

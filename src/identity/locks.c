@@ -125,7 +125,7 @@ lock_new_identifiers(Graph *graph)
 
 	if (graph->exclusive)
 		return;
-	hashes = cdp_palloc_array(uint32, graph->identifier_count + 1);
+	hashes = cdp_palloc_array(uint32, add_size(graph->identifier_count, 1));
 	for (uint32 i = 0; i < graph->identifier_count; i++)
 		if (graph->identifiers[i].id == 0)
 			hashes[count++] = graph->identifiers[i].hash;

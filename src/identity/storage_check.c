@@ -51,6 +51,7 @@ static const StorageColumns storage_columns[] = {
 	{"profile", "nnnn", {INT8OID, INT8OID, TIMESTAMPTZOID, CHAROID}},
 	{"profile_row", "n--nnn", {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID, BOOLOID}},
 	{"segment_member", "nnn", {INT4OID, INT8OID, TIMESTAMPTZOID}},
+	{"segment_key", "n", {UUIDOID}},
 	{"expression_due", "nn", {INT8OID, TIMESTAMPTZOID}},
 };
 

@@ -84,7 +84,7 @@ cdp_profile_gin_extract(PG_FUNCTION_ARGS)
 
 	cdp_profile_host_init(&host);
 	cdp_profile_open(&host, &reader, profile);
-	keys = cdp_palloc_array(Datum, mul_size(2, reader.trait_count) + 1);
+	keys = cdp_palloc_array(Datum, add_size(mul_size(2, reader.trait_count), 1));
 	*count = 0;
 	for (uint32_t i = 0; i < reader.trait_count; i++)
 	{
@@ -127,7 +127,7 @@ contains_keys(Jsonb *wanted, int32 *count, int32 *mode)
 	if (JB_ROOT_COUNT(wanted) == 0)
 		*mode = GIN_SEARCH_MODE_ALL;
 	cdp_profile_host_init(&host);
-	keys = cdp_palloc_array(Datum, JB_ROOT_COUNT(wanted) + 1);
+	keys = cdp_palloc_array(Datum, add_size(JB_ROOT_COUNT(wanted), 1));
 	iterator = JsonbIteratorInit(&wanted->root);
 	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
 	{
@@ -172,7 +172,7 @@ cdp_profile_gin_extract_query(PG_FUNCTION_ARGS)
 
 		deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT,
 						  &traits, &nulls, &listed);
-		keys = cdp_palloc_array(Datum, listed + 1);
+		keys = cdp_palloc_array(Datum, add_size(listed, 1));
 		*count = 0;
 		for (int i = 0; i < listed; i++)
 		{

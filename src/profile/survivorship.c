@@ -87,7 +87,7 @@ read_sources(const JsonbValue *value, SurvivorshipRule *rule, struct Node *escon
 		return invalid(escontext, trait, "\"sources\" is not an array of strings");
 	array = value->val.binary.data;
 	rule->source_count = JsonContainerSize(array);
-	rule->sources = cdp_palloc_array(SurvivorshipName, rule->source_count + 1);
+	rule->sources = cdp_palloc_array(SurvivorshipName, add_size(rule->source_count, 1));
 	for (uint32 i = 0; i < rule->source_count; i++)
 	{
 		JsonbValue *source = getIthJsonbValueFromContainer(array, i);
@@ -97,7 +97,7 @@ read_sources(const JsonbValue *value, SurvivorshipRule *rule, struct Node *escon
 		rule->sources[i].text = source->val.string.val;
 		rule->sources[i].length = (uint32_t) source->val.string.len;
 	}
-	sorted = cdp_palloc_array(SurvivorshipName, rule->source_count + 1);
+	sorted = cdp_palloc_array(SurvivorshipName, add_size(rule->source_count, 1));
 	memcpy(sorted, rule->sources, sizeof(SurvivorshipName) * rule->source_count);
 	qsort(sorted, rule->source_count, sizeof(SurvivorshipName), compare_names);
 	for (uint32 i = 1; i < rule->source_count; i++)
@@ -192,7 +192,7 @@ read_traits(const JsonbValue *value, Survivorship *survivorship, struct Node *es
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
 		return invalid(escontext, NULL, "\"traits\" is not an object");
 	/* the name and the rule of each trait, sorted by the name's bytes */
-	members = cdp_palloc_array(JsonbValue, mul_size(2, JsonContainerSize(value->val.binary.data)) + 1);
+	members = cdp_palloc_array(JsonbValue, add_size(mul_size(2, JsonContainerSize(value->val.binary.data)), 1));
 	iterator = JsonbIteratorInit(value->val.binary.data);
 	while ((token = JsonbIteratorNext(&iterator, &key, true)) != WJB_DONE)
 	{
@@ -204,8 +204,8 @@ read_traits(const JsonbValue *value, Survivorship *survivorship, struct Node *es
 	}
 	qsort(members, count, 2 * sizeof(JsonbValue), compare_members);
 	survivorship->trait_count = count;
-	survivorship->traits = cdp_palloc_array(SurvivorshipName, count + 1);
-	survivorship->rules = cdp_palloc_array(SurvivorshipRule, count + 1);
+	survivorship->traits = cdp_palloc_array(SurvivorshipName, add_size(count, 1));
+	survivorship->rules = cdp_palloc_array(SurvivorshipRule, add_size(count, 1));
 	for (uint32 i = 0; i < count; i++)
 	{
 		const JsonbValue *name = &members[2 * i];

@@ -175,7 +175,7 @@ document_read_numbers(JsonbContainer *object, const char *key, double **numbers)
 	JsonbIteratorToken token;
 	int			place = 0;
 
-	*numbers = cdp_palloc_array(double, count + 1);
+	*numbers = cdp_palloc_array(double, add_size(count, 1));
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		double		number;

@@ -32,14 +32,14 @@ void
 gbt_allocate_tree(GbtTree *tree, int nodes)
 {
 	tree->nodes = nodes;
-	tree->feature = cdp_palloc0_array(int, nodes + 1);
-	tree->threshold = cdp_palloc0_array(float, nodes + 1);
-	tree->left = cdp_palloc0_array(int, nodes + 1);
-	tree->right = cdp_palloc0_array(int, nodes + 1);
-	tree->missing_left = cdp_palloc0_array(bool, nodes + 1);
-	tree->value = cdp_palloc0_array(double, nodes + 1);
-	tree->cover = cdp_palloc0_array(double, nodes + 1);
-	tree->mean = cdp_palloc0_array(double, nodes + 1);
+	tree->feature = cdp_palloc0_array(int, add_size(nodes, 1));
+	tree->threshold = cdp_palloc0_array(float, add_size(nodes, 1));
+	tree->left = cdp_palloc0_array(int, add_size(nodes, 1));
+	tree->right = cdp_palloc0_array(int, add_size(nodes, 1));
+	tree->missing_left = cdp_palloc0_array(bool, add_size(nodes, 1));
+	tree->value = cdp_palloc0_array(double, add_size(nodes, 1));
+	tree->cover = cdp_palloc0_array(double, add_size(nodes, 1));
+	tree->mean = cdp_palloc0_array(double, add_size(nodes, 1));
 }
 
 /*
@@ -139,7 +139,7 @@ gbt_model_read(Jsonb *document)
 	model->tree_count = JsonContainerSize(array);
 	if (model->tree_count > GBT_MAX_TREES)
 		document_invalid("it has too many trees");
-	model->trees = cdp_palloc0_array(GbtTree, model->tree_count + 1);
+	model->trees = cdp_palloc0_array(GbtTree, add_size(model->tree_count, 1));
 	for (int i = 0; i < model->tree_count; i++)
 		read_tree(document_element_object(array, i, "trees"), &model->trees[i], model->inputs->terms - 1);
 	return model;

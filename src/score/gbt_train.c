@@ -266,7 +266,7 @@ take_model(const char *json, size_t length, GbtModel *model)
 		elog(ERROR, "unexpected base score of XGBoost: %s", base);
 	model->base = -log(1 / mean - 1);
 	model->tree_count = JsonContainerSize(trees);
-	model->trees = cdp_palloc0_array(GbtTree, model->tree_count + 1);
+	model->trees = cdp_palloc0_array(GbtTree, add_size(model->tree_count, 1));
 	for (int i = 0; i < model->tree_count; i++)
 	{
 		JsonbContainer *object = document_element_object(trees, i, "trees");

@@ -287,7 +287,7 @@ model_of_numbers(int numbers, ArrayType *names)
 					 errmsg("option names has %d elements for %d features", count, numbers)));
 	}
 	model->feature_count = numbers;
-	model->features = cdp_palloc0_array(LogitFeature, numbers + 1);
+	model->features = cdp_palloc0_array(LogitFeature, add_size(numbers, 1));
 	for (int i = 0; i < numbers; i++)
 	{
 		model->features[i].kind = LOGIT_NUMBER;

@@ -393,7 +393,7 @@ static Datum
 summarize(FunctionCallInfo fcinfo, const RfmState *state, Timestamp end)
 {
 	int64		last = period_number(&state->rules, end);
-	Purchase   *list = cdp_palloc_array(Purchase, state->count + 1);
+	Purchase   *list = cdp_palloc_array(Purchase, add_size(state->count, 1));
 	int32		count = purchases_until(state, last, list);
 	double		merge_periods = state->rules.merge / (state->rules.period_days * USECS_PER_DAY);
 	double		total = 0;
@@ -494,7 +494,7 @@ cdp_rfm_purchases(PG_FUNCTION_ARGS)
 	RfmState   *state = canonical_argument(fcinfo);
 	int64		after = period_number(&state->rules, finite_argument(fcinfo, 1, "after"));
 	int64		until = period_number(&state->rules, finite_argument(fcinfo, 2, "until"));
-	Purchase   *list = cdp_palloc_array(Purchase, state->count + 1);
+	Purchase   *list = cdp_palloc_array(Purchase, add_size(state->count, 1));
 	int32		count = purchases_until(state, until, list);
 	int32		within = 0;
 

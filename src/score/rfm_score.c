@@ -212,7 +212,7 @@ cdp_rfm_breakpoints_deserialize(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("state of breakpoints is damaged")));
 	state->capacity = state->count;
-	state->customers = cdp_palloc_array(Figures, state->count + 1);
+	state->customers = cdp_palloc_array(Figures, add_size(state->count, 1));
 	for (uint64 i = 0; i < state->count; i++)
 		for (int j = 0; j < FIGURES; j++)
 			state->customers[i].figure[j] = pq_getmsgfloat8(&buffer);

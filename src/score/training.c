@@ -157,7 +157,7 @@ find_features(Training *training, TupleDesc descriptor, ArrayType *names, const 
 	if (names != NULL)
 	{
 		deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
-		training->model->features = cdp_palloc0_array(LogitFeature, count + 1);
+		training->model->features = cdp_palloc0_array(LogitFeature, add_size(count, 1));
 		for (int i = 0; i < count; i++)
 		{
 			char	   *name;

@@ -509,7 +509,7 @@ find_people(Pass *pass, AudienceSet *ids)
 	pass_relation_begin(&given, "given", CreateTemplateTupleDesc(1));
 	TupleDescInitEntry(given.descriptor, 1, "profile_id", INT8OID, -1, 0);
 	cdp_audience_check(audience_set_finish(ids), NULL);
-	cdp_audience_check(audience_read(&reader, ids->bytes.data, ids->bytes.length, false, false), reader.problem);
+	cdp_audience_check(audience_read(&reader, ids->bytes.data, ids->bytes.length, false, false), NULL);
 	while ((status = audience_next(&reader, &container)) == AUDIENCE_OK)
 	{
 		uint32_t	count = audience_runs(&container, runs);
@@ -632,7 +632,7 @@ put_difference(PassRelation *relation, int32 segment_id, const AudienceSet *left
 	cdp_audience_check(audience_combine(AUDIENCE_MINUS, (AudienceBytes){left->bytes.data, left->bytes.length},
 										(AudienceBytes){right->bytes.data, right->bytes.length}, &difference, &problem),
 					   problem);
-	cdp_audience_check(audience_read(&reader, difference.data, difference.length, false, false), reader.problem);
+	cdp_audience_check(audience_read(&reader, difference.data, difference.length, false, false), NULL);
 	while ((status = audience_next(&reader, &container)) == AUDIENCE_OK)
 	{
 		uint32_t	run_count = audience_runs(&container, runs);

@@ -69,7 +69,7 @@ typedef struct Writing
 static Datum
 int32_array(const int32 *elements, int count)
 {
-	Datum	   *datums = cdp_palloc_array(Datum, count + 1);
+	Datum	   *datums = cdp_palloc_array(Datum, add_size(count, 1));
 
 	for (int i = 0; i < count; i++)
 		datums[i] = Int32GetDatum(elements[i]);
@@ -257,8 +257,8 @@ find_noted(Writing *writing, Snapshot snapshot)
 							  ") AS u LEFT JOIN cdp_data.profile AS p ON p.profile_id OPERATOR(pg_catalog.=) u.id AND p.state OPERATOR(pg_catalog.<>) 'r'",
 							  1, types, &notes, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not find who changed");
-	noted = cdp_palloc_array(Datum, SPI_processed + 1);
-	gone = cdp_palloc_array(Datum, SPI_processed + 1);
+	noted = cdp_palloc_array(Datum, add_size(SPI_processed, 1));
+	gone = cdp_palloc_array(Datum, add_size(SPI_processed, 1));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		is_null;

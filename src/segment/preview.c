@@ -128,7 +128,7 @@ cdp_preview_segment(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	preview.wanted = PG_GETARG_INT32(1);
-	preview.sample = cdp_palloc_array(int64, preview.wanted + 1);
+	preview.sample = cdp_palloc_array(int64, add_size(preview.wanted, 1));
 
 	expression = expression_of_caller(PG_GETARG_TEXT_PP(PG_ARGISNULL(0) ? 2 : 0));
 	if (!PG_ARGISNULL(0))
@@ -143,7 +143,7 @@ cdp_preview_segment(PG_FUNCTION_ARGS)
 	people = count_people();
 
 	qsort(preview.sample, preview.kept, sizeof(int64), compare_ids);
-	elements = cdp_palloc_array(Datum, preview.kept + 1);
+	elements = cdp_palloc_array(Datum, add_size(preview.kept, 1));
 	for (int i = 0; i < preview.kept; i++)
 		elements[i] = Int64GetDatum(preview.sample[i]);
 	values[0] = Int64GetDatum(preview.members);

@@ -200,7 +200,7 @@ realtime_event(const RealtimeEvent *event)
 		else
 		{
 			const int64 hubs[] = {event->hub, event->old_hub};
-			int64	   *ids = cdp_palloc_array(int64, event->moved_count + 2);
+			int64	   *ids = cdp_palloc_array(int64, add_size(event->moved_count, 2));
 			int			count = people_of_hubs(hubs, lengthof(hubs), ids);
 
 			memcpy(ids + count, event->moved, mul_size(sizeof(int64), event->moved_count));
@@ -387,7 +387,7 @@ ids_of_array(ArrayType *array, int *count)
 	int64	   *ids;
 
 	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, &nulls, &element_count);
-	ids = cdp_palloc_array(int64, element_count + 1);
+	ids = cdp_palloc_array(int64, add_size(element_count, 1));
 	*count = 0;
 	for (int i = 0; i < element_count; i++)
 		if (!nulls[i])
@@ -451,7 +451,7 @@ cdp_evaluate_profiles(PG_FUNCTION_ARGS)
 			int			chosen_count = 0;
 
 			deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT4OID, sizeof(int32), true, TYPALIGN_INT, &elements, &nulls, &element_count);
-			chosen = cdp_palloc_array(LiveExpression *, element_count + 1);
+			chosen = cdp_palloc_array(LiveExpression *, add_size(element_count, 1));
 			for (int i = 0; i < element_count; i++)
 			{
 				LiveExpression *found = nulls[i] ? NULL : realtime_find(cache, DatumGetInt32(elements[i]));

@@ -135,7 +135,7 @@ evaluate_prefer_indexes(void)
 ArrayType *
 evaluate_array(const int64 *ids, int count)
 {
-	Datum	   *elements = cdp_palloc_array(Datum, count + 1);
+	Datum	   *elements = cdp_palloc_array(Datum, add_size(count, 1));
 
 	for (int i = 0; i < count; i++)
 		elements[i] = Int64GetDatum(ids[i]);
@@ -217,7 +217,7 @@ evaluate_lock(Evaluation *evaluation, const int64 *ids, int count)
 
 	lookup_open(&profiles, evaluation->cache->profile, evaluation->cache->profile_key, snapshot, 1);
 	LockRelationOid(evaluation->cache->profile, RowShareLock);
-	evaluation->people = cdp_palloc0_array(Person, count + 1);
+	evaluation->people = cdp_palloc0_array(Person, add_size(count, 1));
 	evaluation->count = 0;
 	for (int i = 0; i < count; i++)
 	{
@@ -267,7 +267,7 @@ forget_retired(Evaluation *evaluation)
 {
 	static SPIPlanPtr plan = NULL;
 	static SPIPlanPtr due_plan = NULL;
-	int64	   *ids = cdp_palloc_array(int64, evaluation->count + 1);
+	int64	   *ids = cdp_palloc_array(int64, add_size(evaluation->count, 1));
 	int			retired = 0;
 	int			kept = 0;
 
@@ -300,7 +300,7 @@ forget_retired(Evaluation *evaluation)
 static void
 prepare_people(Evaluation *evaluation, bool everybody, bool has_limit)
 {
-	int64	   *ids = cdp_palloc_array(int64, evaluation->count + 1);
+	int64	   *ids = cdp_palloc_array(int64, add_size(evaluation->count, 1));
 	int			count = 0;
 	int			large = 0;
 	int			kept = 0;
@@ -800,9 +800,9 @@ store_due(Evaluation *evaluation, bool is_exact, TimestampTz until)
 	static SPIPlanPtr exact_plan = NULL;
 	static SPIPlanPtr gone_plan = NULL;
 	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZARRAYOID};
-	Datum	   *ids = cdp_palloc_array(Datum, evaluation->count + 1);
-	Datum	   *times = cdp_palloc_array(Datum, evaluation->count + 1);
-	int64	   *gone = cdp_palloc_array(int64, evaluation->count + 1);
+	Datum	   *ids = cdp_palloc_array(Datum, add_size(evaluation->count, 1));
+	Datum	   *times = cdp_palloc_array(Datum, add_size(evaluation->count, 1));
+	int64	   *gone = cdp_palloc_array(int64, add_size(evaluation->count, 1));
 	int			count = 0;
 	int			gone_count = 0;
 	Datum		arguments[2];

@@ -161,7 +161,7 @@ cdp_profile_of_json(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("names and types must have the same length")));
 	targets = cdp_palloc0_array(TypedTarget, name_count + 1);
-	unfit = cdp_palloc_array(Datum, JB_ROOT_COUNT(traits) + 1);
+	unfit = cdp_palloc_array(Datum, add_size(JB_ROOT_COUNT(traits), 1));
 
 	cdp_profile_host_init(&host);
 	profile_builder_init(&builder, &host.host);

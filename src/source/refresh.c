@@ -122,7 +122,7 @@ start_refresh(Refresh *refresh, FunctionCallInfo fcinfo)
 	sources = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null);
 	caller = MemoryContextSwitchTo(refresh->context);
 	deconstruct_array(DatumGetArrayTypeP(sources), TEXTOID, -1, false, TYPALIGN_INT, &elements, &element_nulls, &refresh->source_count);
-	refresh->sources = cdp_palloc_array(char *, refresh->source_count + 1);
+	refresh->sources = cdp_palloc_array(char *, add_size(refresh->source_count, 1));
 	for (int i = 0; i < refresh->source_count; i++)
 		refresh->sources[i] = TextDatumGetCString(elements[i]);
 	MemoryContextSwitchTo(caller);

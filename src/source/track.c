@@ -228,7 +228,7 @@ get_event_table(void)
 	table = MemoryContextAllocZero(context, sizeof(EventTable));
 	table->context = context;
 	table->time_zone = option_time_zone();
-	if (SPI_execute("SELECT p.name::text FROM cdp_data.property AS p", true, 0) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT p.name::pg_catalog.text FROM cdp_data.property AS p", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the declared properties");
 	declared = SPI_tuptable;
 	declared_count = SPI_processed;
