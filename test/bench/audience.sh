@@ -18,6 +18,7 @@
 #   CDP_BENCH_ROUNDS   runs of which the median counts (default 3)
 
 set -eu -o pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/functions"
 
 members=${CDP_BENCH_MEMBERS:-1000000}
 rounds=${CDP_BENCH_ROUNDS:-3}
@@ -37,11 +38,6 @@ run()
 		\timing on
 		$2;
 	SQL
-}
-
-median()
-{
-	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
 }
 
 psql -X -q -v ON_ERROR_STOP=1 -c 'SET client_min_messages = warning' -c 'CREATE EXTENSION IF NOT EXISTS cdp'

@@ -19,6 +19,7 @@
 #   CDP_BENCH_ROUNDS   runs of which the median counts (default 3)
 
 set -eu -o pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/functions"
 
 edges=${CDP_BENCH_EDGES:-10000000}
 rounds=${CDP_BENCH_ROUNDS:-3}
@@ -39,11 +40,6 @@ seconds()
 		\timing on
 		$1;
 	SQL
-}
-
-median()
-{
-	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
 }
 
 # report what ratio direction target

@@ -6,6 +6,7 @@
 #   CDP_BENCH_EXPIRE   people, all of whom have a window open (default 1000000)
 
 set -eu -o pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/functions"
 
 people=${CDP_BENCH_EXPIRE:-1000000}
 rounds=${CDP_BENCH_ROUNDS:-3}
@@ -46,11 +47,6 @@ closed()
 	psql -X -q -v ON_ERROR_STOP=1 -c 'CALL cdp.expire_segments()'
 	end=$(date +%s.%N)
 	awk -v s="$start" -v e="$end" -v due="$due" 'BEGIN { printf "%d %.4f\n", due, e - s }'
-}
-
-median()
-{
-	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
 }
 
 # report permille ...: the median time, in seconds, of several goes.

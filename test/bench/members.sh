@@ -10,6 +10,7 @@
 
 set -eu -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. test/bench/functions
 
 people=${CDP_BENCH_MEMBERS:-1000000}
 rounds=${CDP_BENCH_ROUNDS:-3}
@@ -17,11 +18,6 @@ rounds=${CDP_BENCH_ROUNDS:-3}
 sql()
 {
 	PGOPTIONS='-c client_min_messages=warning -c jit=off -c max_parallel_workers_per_gather=0' psql -X -q -v ON_ERROR_STOP=1 -A -t -F ' ' "$@"
-}
-
-median()
-{
-	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
 }
 
 sql -v people="$people" >/dev/null <<-'SQL'

@@ -5,6 +5,7 @@
 # variables that test/lib/server sets).
 
 set -eu -o pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/functions"
 
 rounds=${CDP_BENCH_ROUNDS:-5}
 home_database=$PGDATABASE
@@ -18,11 +19,6 @@ milliseconds()
 		\timing on
 		SELECT count($1) FROM ${2:-contact};
 	SQL
-}
-
-median()
-{
-	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
 }
 
 ratio()

@@ -21,6 +21,7 @@
 #   CDP_BENCH_ROUNDS   runs of which the median counts (default 3)
 
 set -eu -o pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/functions"
 
 records=${CDP_BENCH_RECORDS:-1000000}
 traits_read=${CDP_BENCH_VALUES:-2000000}
@@ -51,11 +52,6 @@ milliseconds()
 		\timing on
 		$(for _ in $(seq "${3:-1}"); do echo "$2;"; done)
 	SQL
-}
-
-median()
-{
-	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
 }
 
 quotient()

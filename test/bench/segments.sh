@@ -13,6 +13,7 @@
 
 set -eu -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. test/bench/functions
 
 people=${CDP_BENCH_SEGMENT_PEOPLE:-1000000}
 events=${CDP_BENCH_SEGMENT_EVENTS:-10000000}
@@ -30,11 +31,6 @@ seconds_of()
 	start=$(date +%s.%N)
 	"$@" >&2 || exit 1
 	awk -v start="$start" -v end="$(date +%s.%N)" 'BEGIN { printf "%.3f", end - start }'
-}
-
-median()
-{
-	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
 }
 
 # plain number [clock]: the question as a statement over the plain tables.  Who

@@ -7,25 +7,15 @@
 #   CDP_BENCH_TRACKED   known people to whom the events belong (default 200000)
 
 set -eu -o pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/functions"
 
 seconds=${CDP_BENCH_SECONDS:-15}
 rounds=${CDP_BENCH_ROUNDS:-3}
 people=${CDP_BENCH_TRACKED:-200000}
 work=$(mktemp -d "${CDP_SERVER_FOLDER:-/tmp}/track.XXXXXX")
 
-median()
-{
-	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
-}
-
-# Each person is known by one identifier; two declared properties, one that is not.
-psql -X -q -v ON_ERROR_STOP=1 -v people="$people" >/dev/null <<-'SQL'
-	SET client_min_messages = warning;
-	CREATE EXTENSION cdp;
-	SELECT cdp.setup();
-	SELECT cdp.stitch('crm', format('SELECT i AS record_key, timestamptz ''2024-01-01'' AS observed_at, ''person'' || i || ''@example.org'' AS email FROM generate_series(1, %s) AS i', :people));
-	CREATE TABLE shop_order (id bigint, email text, at timestamptz, path text, seconds double precision);
-	SELECT cdp.create_source('shop', 'shop_order', record_key => 'id', occurred_at => 'at', event_name => $$'order'$$, identifiers => 'email', properties => 'path, seconds');
+set_up_tracked "$people"
+quietly <<-'SQL'
 	CREATE TABLE bare (LIKE cdp_data.event INCLUDING ALL);
 	VACUUM (ANALYZE);
 SQL

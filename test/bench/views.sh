@@ -14,6 +14,7 @@
 
 set -eu -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. test/bench/functions
 
 people=${CDP_BENCH_VIEWS:-1000000}
 rounds=${CDP_BENCH_ROUNDS:-3}
@@ -23,11 +24,6 @@ trap 'rm -rf "$folder"' EXIT
 sql()
 {
 	PGOPTIONS='-c client_min_messages=warning -c jit=off' psql -X -q -v ON_ERROR_STOP=1 -A -t -F ' ' "$@"
-}
-
-median()
-{
-	sort -n | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
 }
 
 sql -v people="$people" -f test/bench/workload.sql >/dev/null

@@ -13,21 +13,10 @@
 #include <string.h>
 
 #include "segment/audience_core.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "require.h"
 
 /* An input of a few bytes can name billions of ids. */
 #define MEMORY_LIMIT			(4 * 1024 * 1024)
-
-static void
-require(bool condition, const char *rule)
-{
-	if (!condition)
-	{
-		fprintf(stderr, "broken: %s\n", rule);
-		abort();
-	}
-}
 
 /*
  * Room is made to the byte, so that the sanitizer sees what is written past what

@@ -13,28 +13,7 @@
 #include <string.h>
 
 #include "score/bandit_core.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool condition, const char *rule)
-{
-	if (!condition)
-	{
-		fprintf(stderr, "broken: %s\n", rule);
-		abort();
-	}
-}
-
-static void *
-room(size_t size)
-{
-	void	   *memory = calloc(size > 0 ? size : 1, 1);
-
-	if (memory == NULL)
-		abort();
-	return memory;
-}
+#include "require.h"
 
 /*
  * use does with a sound state what the server does.

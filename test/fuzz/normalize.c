@@ -11,8 +11,7 @@
 #include <string.h>
 
 #include "identity/normalize_core.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "require.h"
 
 typedef NormalizeStatus (*Rules) (const char *input, size_t length,
 								 NormalizeEncoding encoding,
@@ -36,16 +35,6 @@ reserve(NormalizeBuffer *buffer, size_t additional)
 	buffer->data = data;
 	buffer->capacity = capacity;
 	return true;
-}
-
-static void
-require(bool condition, const char *rule)
-{
-	if (!condition)
-	{
-		fprintf(stderr, "broken: %s\n", rule);
-		abort();
-	}
 }
 
 static NormalizeStatus

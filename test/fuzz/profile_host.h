@@ -12,8 +12,7 @@
 #include <string.h>
 
 #include "profile/profile_core.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "require.h"
 
 /* Memory of a host: each piece has exactly the size asked for. */
 typedef struct FuzzPiece
@@ -36,16 +35,6 @@ typedef struct FuzzPacked
 	char	   *data;
 	size_t		size;
 } FuzzPacked;
-
-static inline void
-require(bool condition, const char *rule)
-{
-	if (!condition)
-	{
-		fprintf(stderr, "broken: %s\n", rule);
-		abort();
-	}
-}
 
 static void *
 fuzz_allocate(ProfileHost *host, size_t size)

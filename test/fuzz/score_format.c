@@ -18,28 +18,7 @@
 #include "score/logit_core.h"
 #include "score/metrics_core.h"
 #include "score/rfm_core.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool condition, const char *rule)
-{
-	if (!condition)
-	{
-		fprintf(stderr, "broken: %s\n", rule);
-		abort();
-	}
-}
-
-static void *
-room(size_t size)
-{
-	void	   *memory = calloc(size > 0 ? size : 1, 1);
-
-	if (memory == NULL)
-		abort();
-	return memory;
-}
+#include "require.h"
 
 static void
 require_probability(double value, const char *rule)

@@ -13,18 +13,7 @@
 #include <string.h>
 
 #include "trait/state_core.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool condition, const char *rule)
-{
-	if (!condition)
-	{
-		fprintf(stderr, "broken: %s\n", rule);
-		abort();
-	}
-}
+#include "require.h"
 
 /*
  * use does with a sorted state what the server does.

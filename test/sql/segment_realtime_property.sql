@@ -30,23 +30,11 @@ SELECT cdp.create_source('orders', 'shop_order', record_key => 'id', occurred_at
 CREATE TABLE contact (id int PRIMARY KEY, email text, other text, country text);
 SELECT cdp.create_source('contacts', 'contact', record_key => 'id', identifiers => 'email, other AS email', traits => 'country', capture => 'immediate');
 
-CREATE FUNCTION wrong() RETURNS TABLE (name text, profile_id bigint, problem text) LANGUAGE plpgsql AS $$
-DECLARE
-    e record;
-BEGIN
-    PERFORM cdp.materialize_profiles();
-    FOR e IN SELECT x.* FROM cdp_data.expression AS x WHERE x.is_realtime ORDER BY x.name LOOP
-        IF e.kind = 'segment' THEN
-            RETURN QUERY EXECUTE format('SELECT %L::text, COALESCE(m.profile_id, t.profile_id), CASE WHEN t.profile_id IS NULL THEN ''should be out'' ELSE ''should be in'' END
-                FROM (SELECT k.profile_id FROM cdp_data.segment_member AS k WHERE k.segment_id = %s) AS m
-                FULL JOIN (%s) AS t(profile_id) ON t.profile_id = m.profile_id WHERE m.profile_id IS NULL OR t.profile_id IS NULL',
-                e.name, e.expression_id, cdp.segment_sql(e.name));
-        ELSE
-            RETURN QUERY EXECUTE format('SELECT %L::text, t.profile_id, format(''is %%s, should be %%s'', p.%I, t.value)
-                FROM cdp.profiles AS p JOIN (%s) AS t(profile_id, value) USING (profile_id) WHERE p.%I IS DISTINCT FROM t.value', e.name, e.name, cdp.trait_sql(e.name), e.name);
-        END IF;
-    END LOOP;
-END $$;
+\getenv directory PG_ABS_SRCDIR
+\set file :directory '/property/realtime.sql'
+\set ECHO none
+\i :file
+\set ECHO all
 
 CREATE FUNCTION dice(sides int) RETURNS int LANGUAGE sql VOLATILE AS $$ SELECT floor(random() * sides)::int $$;
 CREATE FUNCTION whom() RETURNS jsonb LANGUAGE sql VOLATILE AS $$
@@ -88,7 +76,7 @@ BEGIN
             CALL cdp.expire_segments();
             COMMIT;
             -- Between the look and the comparison a window may close.
-            FOR p IN SELECT * FROM wrong() WHERE NOT EXISTS (SELECT FROM cdp_data.expression_due AS d WHERE d.profile_id = wrong.profile_id AND d.due_at <= clock_timestamp()) LOOP
+            FOR p IN SELECT * FROM wrong(without_failed => false) WHERE NOT EXISTS (SELECT FROM cdp_data.expression_due AS d WHERE d.profile_id = wrong.profile_id AND d.due_at <= clock_timestamp()) LOOP
                 RAISE WARNING 'step %: %, person %: %', step, p.name, p.profile_id, p.problem;
                 problems := problems + 1;
             END LOOP;
