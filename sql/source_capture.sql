@@ -8,6 +8,19 @@
 -- taken in at once (capture => 'immediate').  What goes wrong is noted in
 -- cdp.rejected_records and does not reach the writer.
 
+-- ---------- the relation of a source ----------
+
+CREATE FUNCTION cdp.find_relation(relation text) RETURNS oid
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT c.oid
+    FROM (SELECT pg_catalog.parse_ident(relation)) AS p(parts)
+    JOIN pg_catalog.pg_namespace AS n ON n.nspname OPERATOR(pg_catalog.=) (p.parts)[1]
+    JOIN pg_catalog.pg_class AS c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) (p.parts)[2];
+END;
+COMMENT ON FUNCTION cdp.find_relation(text) IS
+'Internal: the relation of that qualified name, NULL when there is none.  Looked up in the catalogs, since who refreshes need not have rights on the schema.';
+
 -- ---------- the trigger function ----------
 
 CREATE FUNCTION cdp.changed_query(source text, relation regclass, OUT query text, OUT owner name, OUT time_zone text, OUT search_path text)
@@ -28,7 +41,7 @@ BEGIN
                              cdp.source_key(s.name), n.parts[pg_catalog.cardinality(n.parts)]),
            s.owner, COALESCE(s.time_zone, (SELECT o.value FROM cdp.options AS o WHERE o.name = 'time_zone')), s.search_path
     FROM cdp_data.source AS s CROSS JOIN LATERAL pg_catalog.parse_ident(s.relation) AS n(parts)
-    WHERE s.name = $1 AND EXISTS (SELECT FROM above AS a WHERE a.relid = pg_catalog.to_regclass(s.relation));
+    WHERE s.name = $1 AND EXISTS (SELECT FROM above AS a WHERE a.relid = cdp.find_relation(s.relation));
 END
 $query$;
 COMMENT ON FUNCTION cdp.changed_query(text, regclass) IS
@@ -316,7 +329,7 @@ CREATE FUNCTION cdp.capture_triggers(source text, OUT relation regclass, OUT tri
 AS $triggers$
 DECLARE
     declared record;
-    root regclass;
+    root oid;
     -- Names of sources may be longer than names of triggers.
     label CONSTANT text := CASE WHEN pg_catalog.octet_length(source) <= 40 THEN source
                                 ELSE pg_catalog.substr(pg_catalog.md5(source), 1, 16) END;
@@ -325,10 +338,10 @@ BEGIN
     IF declared.capture IS NULL OR declared.capture = 'pull' OR declared.relation IS NULL THEN
         RETURN;
     END IF;
-    root := declared.relation::regclass;
+    root := cdp.find_relation(declared.relation);
     RETURN QUERY
     WITH RECURSIVE tree AS (
-        SELECT root::oid AS relid
+        SELECT root AS relid
         UNION
         SELECT i.inhrelid FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.relid
     ), tables AS (
@@ -443,8 +456,8 @@ BEGIN
         DELETE FROM cdp_data.captured_key AS c WHERE c.source = $1;
         RETURN;
     END IF;
-    SELECT c.relkind INTO kind FROM pg_catalog.pg_class AS c WHERE c.oid = declared.relation::regclass;
-    IF kind NOT IN ('r', 'p') THEN
+    SELECT c.relkind INTO kind FROM pg_catalog.pg_class AS c WHERE c.oid = cdp.find_relation(declared.relation);
+    IF kind IS NULL OR kind NOT IN ('r', 'p') THEN
         RAISE wrong_object_type USING
             MESSAGE = pg_catalog.format('%s is no table, so triggers cannot see its changes', declared.relation),
             HINT = 'Use capture => ''pull'', or declare the table that the view reads.';

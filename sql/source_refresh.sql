@@ -159,13 +159,10 @@ COMMENT ON FUNCTION cdp.finish_refresh(bigint, boolean, integer) IS
 CREATE FUNCTION cdp.relation_files(relation text) RETURNS text[]
     LANGUAGE sql STABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-    -- Looked up in the catalogs, since who refreshes need not have rights on the schema.
     SELECT pg_catalog.array_agg(pg_catalog.format('%s/%s', c.oid, pg_catalog.pg_relation_filenode(c.oid::regclass)) ORDER BY c.oid)
-    FROM (SELECT pg_catalog.parse_ident(relation)) AS p(parts)
-    JOIN pg_catalog.pg_namespace AS n ON n.nspname OPERATOR(pg_catalog.=) (p.parts)[1]
-    JOIN pg_catalog.pg_class AS given ON given.relnamespace OPERATOR(pg_catalog.=) n.oid AND given.relname OPERATOR(pg_catalog.=) (p.parts)[2]
-    CROSS JOIN LATERAL (SELECT t.relid::oid AS relid FROM pg_catalog.pg_partition_tree(given.oid::regclass) AS t WHERE t.isleaf
-                        UNION SELECT given.oid) AS r
+    FROM (SELECT cdp.find_relation(relation)) AS given(relid)
+    CROSS JOIN LATERAL (SELECT t.relid::oid AS relid FROM pg_catalog.pg_partition_tree(given.relid::regclass) AS t WHERE t.isleaf
+                        UNION SELECT given.relid) AS r
     JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) r.relid
     WHERE c.relkind OPERATOR(pg_catalog.=) 'r' OR c.relkind OPERATOR(pg_catalog.=) 'm';
 END;

@@ -97,6 +97,21 @@ CALL cdp.refresh(on_error => 'report');
 SELECT source, status, last_error, last_hint FROM cdp.sources;
 RESET ROLE;
 
+-- Captured: the triggers are looked at, too, by whoever refreshes, who has no right on the schema.
+GRANT SELECT ON staging.people TO regress_cdp_platform;
+SELECT cdp.create_source('captured', 'staging.people', record_key => 'id', identifiers => 'mail AS email', owner => 'regress_cdp_platform', capture => 'queue');
+UPDATE staging.people SET mail = 'anna@x.org' WHERE id = 1;
+SET ROLE regress_cdp_robot;
+SELECT 'staging.people'::regclass;
+CALL cdp.refresh(ARRAY['captured']);
+SELECT source, status, last_error FROM cdp.sources WHERE source = 'captured';
+RESET ROLE;
+INSERT INTO staging.people VALUES (3, 'cid@x.org', 300, 'Lima');
+SET ROLE regress_cdp_robot;
+CALL cdp.refresh(ARRAY['captured']);
+RESET ROLE;
+SELECT source, status, last_error, rows_read FROM cdp.sources WHERE source = 'captured';
+
 DROP SCHEMA staging CASCADE;
 SELECT cdp.teardown(false);
 REVOKE ALL ON SCHEMA cdp FROM regress_cdp_platform;
