@@ -528,10 +528,21 @@ BEGIN
     FROM (SELECT cdp.profile_agg(g.traits) AS value FROM given AS g) AS v
     CROSS JOIN LATERAL cdp.explain_trait(v.value, wanted_key, cdp.current_survivorship()) AS x
     ORDER BY x.place;
+    IF NOT FOUND AND NOT EXISTS (SELECT FROM cdp_data.trait AS t WHERE t.key = wanted_key) THEN
+        IF EXISTS (SELECT FROM cdp_data.expression AS e WHERE e.kind = 'trait' AND e.name = $2) THEN
+            RAISE invalid_parameter_value USING
+                MESSAGE = pg_catalog.format('"%s" is a computed trait, which no record gives', $2),
+                HINT = 'The view cdp.computed_traits has its expression.';
+        END IF;
+        RAISE undefined_object USING
+            MESSAGE = pg_catalog.format('trait "%s" does not exist', $2),
+            DETAIL = 'It is not declared, and no record of this person gives it.',
+            HINT = 'The view cdp.traits lists those that are declared.';
+    END IF;
 END
 $explain$;
 COMMENT ON FUNCTION cdp.explain_trait(bigint, text) IS
-'Why a trait of a person has the value that it has: every value that records give for it, the winner first, each with its record and the reason for its place.';
+'Why a trait of a person has the value that it has: every value that records give for it, the winner first, each with its record and the reason for its place.  No rows when no record gives it for this person; an error when the trait is not declared either.';
 
 -- ---------- health ----------
 

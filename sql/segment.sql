@@ -47,7 +47,7 @@ COMMENT ON FUNCTION cdp.alter_segment(text, text, text, text, boolean, regrole, 
 CREATE FUNCTION cdp.rename_segment(name text, new_name text) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-    SELECT cdp.rename_expression('segment', name, new_name);
+    SELECT cdp.retitle_expression('segment', name, new_name);
 END;
 COMMENT ON FUNCTION cdp.rename_segment(text, text) IS
 'Renames a segment and its column in cdp.profile_segments; views that were built on that go on.  An error while other expressions call the segment by its name.';
@@ -55,7 +55,7 @@ COMMENT ON FUNCTION cdp.rename_segment(text, text) IS
 CREATE FUNCTION cdp.drop_segment(name text, cascade boolean DEFAULT false) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-    SELECT cdp.drop_expression('segment', name, cascade);
+    SELECT cdp.remove_expression('segment', name, cascade);
 END;
 COMMENT ON FUNCTION cdp.drop_segment(text, boolean) IS
 'Drops a segment with its members and its history; an error while other expressions need it, unless cascade, which drops them as well, or while something was built on its column in cdp.profile_segments.';

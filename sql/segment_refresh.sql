@@ -9,6 +9,12 @@ CREATE PROCEDURE cdp.refresh_segments(names text[] DEFAULT NULL, on_error text D
 COMMENT ON PROCEDURE cdp.refresh_segments(text[], text) IS
 'Evaluates segments and computed traits for everybody, those of the given names and what they read the stored value of (NULL: all), in one pass over the events for each owner, and writes what changed.  cdp.refresh does the same at its end; this does not look at sources.  An expression that fails keeps its last result; the others are done and an error names it (on_error => ''report'': a warning).  Outside of a transaction block it commits pass by pass.';
 
+CREATE PROCEDURE cdp.refresh_segments(name text, on_error text DEFAULT 'error')
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cdp_refresh_segments';
+COMMENT ON PROCEDURE cdp.refresh_segments(text, text) IS
+'The same as cdp.refresh_segments(names ...) with one name.  An array written as text, such as ''{vip,lapsed}'', is taken as one.';
+
 CREATE FUNCTION cdp.start_evaluation(names text[], on_error text) RETURNS bigint
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -32,7 +38,7 @@ BEGIN
     IF FOUND THEN
         RAISE undefined_object USING
             MESSAGE = pg_catalog.format('segment or computed trait "%s" does not exist', unknown),
-            HINT = 'The view cdp.segments lists the segments, cdp.traits the traits.';
+            HINT = 'The view cdp.segments lists the segments, cdp.computed_traits the computed traits.';
     END IF;
     RETURN pg_catalog.nextval('cdp_data.refresh_id');
 END

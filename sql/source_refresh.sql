@@ -11,6 +11,13 @@ CREATE PROCEDURE cdp.refresh(
 COMMENT ON PROCEDURE cdp.refresh(text[], boolean, boolean, text) IS
 'Brings everything up to date: reads what is new in the sources (NULL: all), re-evaluates queued identities, derives the profiles, and evaluates computed traits and segments.  full_compare reads the sources whole and notices deleted rows; a source that would lose more than 20 % of its records is stopped unless allow_deletes.  When sources, computed traits or segments fail, the others are done and an error names them (on_error => ''report'': a warning).  Outside of a transaction block it commits step by step.';
 
+CREATE PROCEDURE cdp.refresh(
+    source text, full_compare boolean DEFAULT false, allow_deletes boolean DEFAULT false, on_error text DEFAULT 'error')
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'cdp_refresh';
+COMMENT ON PROCEDURE cdp.refresh(text, boolean, boolean, text) IS
+'The same as cdp.refresh(sources ...) with one source: reads what is new in it, and brings people, computed traits and segments up to date.  An array written as text, such as ''{crm,shop}'', is taken as one.';
+
 CREATE FUNCTION cdp.source_keys(source text, since text DEFAULT NULL, OUT record_key text, OUT watermark text)
     RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100000

@@ -449,7 +449,7 @@ $declare$;
 COMMENT ON FUNCTION cdp.declare_expression(text, text, text, boolean, text, boolean, regrole, text, text, text, boolean, boolean) IS
 'Internal: what cdp.create_computed_trait, cdp.create_segment and their alter functions do: checks and analyses a declaration, stores it with what it reads, brings the columns to it, and marks it and all that need it for evaluation.';
 
-CREATE FUNCTION cdp.rename_expression(kind text, name text, new_name text) RETURNS void
+CREATE FUNCTION cdp.retitle_expression(kind text, name text, new_name text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $rename$
@@ -503,10 +503,10 @@ BEGIN
     END IF;
 END
 $rename$;
-COMMENT ON FUNCTION cdp.rename_expression(text, text, text) IS
+COMMENT ON FUNCTION cdp.retitle_expression(text, text, text) IS
 'Internal: what cdp.rename_computed_trait and cdp.rename_segment do.';
 
-CREATE FUNCTION cdp.drop_expression(kind text, name text, cascade boolean) RETURNS void
+CREATE FUNCTION cdp.remove_expression(kind text, name text, cascade boolean) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $drop$
@@ -551,7 +551,7 @@ BEGIN
     END IF;
 END
 $drop$;
-COMMENT ON FUNCTION cdp.drop_expression(text, text, boolean) IS
+COMMENT ON FUNCTION cdp.remove_expression(text, text, boolean) IS
 'Internal: what cdp.drop_computed_trait and cdp.drop_segment do.';
 
 -- ---------- computed traits ----------
@@ -582,7 +582,7 @@ COMMENT ON FUNCTION cdp.alter_computed_trait(text, text, text, regrole, text, te
 CREATE FUNCTION cdp.rename_computed_trait(name text, new_name text) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-    SELECT cdp.rename_expression('trait', name, new_name);
+    SELECT cdp.retitle_expression('trait', name, new_name);
 END;
 COMMENT ON FUNCTION cdp.rename_computed_trait(text, text) IS
 'Renames a computed trait and its column in cdp.profiles; views that were built on that go on.  An error while other expressions call the trait by its name.';
@@ -590,7 +590,7 @@ COMMENT ON FUNCTION cdp.rename_computed_trait(text, text) IS
 CREATE FUNCTION cdp.drop_computed_trait(name text, cascade boolean DEFAULT false) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-    SELECT cdp.drop_expression('trait', name, cascade);
+    SELECT cdp.remove_expression('trait', name, cascade);
 END;
 COMMENT ON FUNCTION cdp.drop_computed_trait(text, boolean) IS
 'Drops a computed trait and its column; an error while other expressions need it, unless cascade, which drops them as well, or while something was built on its column in cdp.profiles.';

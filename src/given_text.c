@@ -31,13 +31,20 @@ given_text_show_position(const char *text)
 	}
 }
 
+/* Where a byte of the text is, in characters from 1, as positions of errors are. */
+int
+given_text_character(const char *text, int location)
+{
+	return pg_mbstrlen_with_len(text, location) + 1;
+}
+
 /* For ereport: the place that is so many bytes into the text; negative: unknown. */
 int
 given_text_position(const char *text, int location)
 {
 	if (location < 0)
 		return 0;
-	return errposition(pg_mbstrlen_with_len(text, location) + 1);
+	return errposition(given_text_character(text, location));
 }
 
 /* Whether there is anything but a select list, and where; -1: it has no place of its own. */

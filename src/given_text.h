@@ -9,6 +9,7 @@
 #include "nodes/parsenodes.h"
 
 extern void given_text_show_position(const char *text);
+extern int	given_text_character(const char *text, int location);
 extern int	given_text_position(const char *text, int location);
 extern RawStmt *given_text_parse(const char *text, bool *has_more, int *location);
 extern bool given_text_calls_volatile(Node *node);

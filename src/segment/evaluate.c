@@ -191,7 +191,7 @@ cdp_refresh_segments(PG_FUNCTION_ARGS)
 		MemoryContext caller = MemoryContextSwitchTo(evaluation.context);
 
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
-		values[i] = PG_ARGISNULL(i) ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(i)));
+		values[i] = PG_ARGISNULL(i) ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(i == 0 ? refresh_names(fcinfo) : PG_GETARG_DATUM(i)));
 		MemoryContextSwitchTo(caller);
 	}
 

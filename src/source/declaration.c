@@ -195,7 +195,6 @@ analyze_declaration(Declaration *declaration)
 	int			guc_level;
 	int			limit = PART_COUNT * MAX_LIST_COLUMNS;
 
-	check_parts(declaration);
 	declaration->settings = graph_settings_load(CurrentMemoryContext);
 	declaration->column_kinds = cdp_palloc_array(Datum, limit);
 	declaration->column_numbers = cdp_palloc_array(Datum, limit);
@@ -207,6 +206,7 @@ analyze_declaration(Declaration *declaration)
 						   security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	guc_level = NewGUCNestLevel();
 	find_relation(declaration);
+	check_parts(declaration);
 	cdp_set_option("search_path", declaration->search_path);
 	for (int part = 0; part < PART_COUNT; part++)
 		declaration_read_part(declaration, (Part) part);

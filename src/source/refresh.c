@@ -17,6 +17,7 @@
 #include "nodes/parsenodes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
@@ -62,6 +63,27 @@ refresh_end_step(bool may_commit)
 	if (may_commit)
 		SPI_commit();
 	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * The first argument of a call, names or one name, as text[]; it is not NULL.
+ * The procedures that take one name are there so that CALL cdp.refresh('crm')
+ * does what it says.  A literal without a type becomes text, hence '{crm,shop}'
+ * is read as the array that it looks like.
+ */
+Datum
+refresh_names(FunctionCallInfo fcinfo)
+{
+	char	   *name;
+	Datum		element;
+
+	if (get_fn_expr_argtype(fcinfo->flinfo, 0) != TEXTOID)
+		return PG_GETARG_DATUM(0);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (name[0] == '{')
+		return OidInputFunctionCall(F_ARRAY_IN, name, TEXTOID, -1);
+	element = PG_GETARG_DATUM(0);
+	return PointerGetDatum(construct_array(&element, 1, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*
@@ -111,7 +133,8 @@ start_refresh(Refresh *refresh, FunctionCallInfo fcinfo)
 
 	for (int i = 0; i < 4; i++)
 	{
-		values[i] = PG_ARGISNULL(i) ? (Datum) 0 : PG_GETARG_DATUM(i);
+		values[i] = PG_ARGISNULL(i) ? (Datum) 0 : i == 0 ? refresh_names(fcinfo)
+														 : PG_GETARG_DATUM(i);
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
 	if (SPI_execute_with_args("SELECT r.refresh_id, r.names FROM cdp.start_refresh($1, $2, $3, $4) AS r",
@@ -130,6 +153,8 @@ start_refresh(Refresh *refresh, FunctionCallInfo fcinfo)
 
 /*
  * cdp.refresh(sources text[], full_compare boolean, allow_deletes boolean,
+ *		on_error text)
+ * cdp.refresh(source text, full_compare boolean, allow_deletes boolean,
  *		on_error text)
  *
  * See its comment in sql/source_refresh.sql.  NULL sources: all of them; the

@@ -49,6 +49,7 @@ typedef struct Reading
 	Oid			profiles;
 	List	   *literals;		/* of A_Const: its strings */
 	List	   *segments;		/* of char: segments that it names */
+	List	   *unqualified;	/* of ColumnRef: names without profile, event or segment */
 	int			depth;			/* of subqueries */
 	bool		is_in_aggregate;
 } Reading;
@@ -165,12 +166,37 @@ expression_enter(const Expression *expression, SourceOwner *owner)
 
 /* ---------- errors ---------- */
 
+/* Whether the error that is being raised has a hint, such as PostgreSQL's about a name that is much alike. */
+static bool
+has_hint(void)
+{
+	MemoryContext context = MemoryContextSwitchTo(CurTransactionContext);
+	ErrorData  *error = CopyErrorData();
+	bool		result = error->hint != NULL;
+
+	FreeErrorData(error);
+	MemoryContextSwitchTo(context);
+	return result;
+}
+
 /* Positions are those in the user's text, shown as that of an internal query. */
 static void
 reading_error_callback(void *argument)
 {
 	Reading	   *reading = argument;
+	ListCell   *cell;
 
+	if (geterrcode() == ERRCODE_UNDEFINED_COLUMN && !has_hint())
+		foreach (cell, reading->unqualified)
+		{
+			ColumnRef  *column = lfirst_node(ColumnRef, cell);
+			const char *written = reading->expression->definition + column->location;
+
+			/* as it was written, before it was folded to lower case */
+			if (given_text_character(reading->expression->definition, column->location) == geterrposition())
+				errhint("A column is one of profile, event or segment, such as profile.country; a constant is written in quotes of its own: '%.*s'.",
+						(int) strlen(strVal(linitial(column->fields))), written + (*written == '"' ? 1 : 0));
+		}
 	given_text_show_position(reading->expression->definition);
 	if (geterrcode() == ERRCODE_GROUPING_ERROR)
 		errhint("Columns of event stand inside aggregates, such as count(*) FILTER (WHERE event.event_name = 'purchase'); columns of profile stand outside, or inside beside those of event.");
@@ -218,6 +244,8 @@ raw_walker(Node *node, void *argument)
 		if (list_length(fields) == 2 && IsA(linitial(fields), String) && IsA(lsecond(fields), String) &&
 			strcmp(strVal(linitial(fields)), "segment") == 0)
 			reading->segments = list_append_unique(reading->segments, lsecond(fields));
+		if (list_length(fields) == 1 && IsA(linitial(fields), String))
+			reading->unqualified = lappend(reading->unqualified, node);
 		if (IsA(llast(fields), A_Star) && list_length(fields) > 1)
 			refuse(reading, "contain *", "Name the columns.", castNode(ColumnRef, node)->location);
 	}

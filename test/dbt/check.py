@@ -342,7 +342,7 @@ profile.is_known -- a comment at the end""",
 profile.event_count >= 0""",
     "broken.sql": """{{ config(materialized='cdp_source', record_key='profile_id', profile_id='profile_id', traits='1 AS one') }}
 {{ ref('customer_rfm_scores') }}""",
-    "some.sql": """{{ config(materialized='cdp_refresh', sources=['ids', 'broken'], on_error='report', full_compare=true,
+    "some.sql": """{{ config(materialized='cdp_refresh', sources=['ids', 'broken'], report_errors=true, full_compare=true,
     pre_hook="HOOK") }}
 select * from {{ ref('ids') }} union all select * from {{ ref('broken') }}""",
     "subscribers.sql": """{{ config(materialized='table') }}

@@ -51,6 +51,13 @@ SELECT cdp.create_segment('no', query => 'SELECT profile_id FROM cdp.profiles', 
 SELECT cdp.create_segment('no', '1');
 SELECT cdp.create_segment('no', '');
 SELECT cdp.create_segment('no', 'segment.nobody');
+SELECT cdp.create_segment('no', 'profile.event_count > 1 AND profile.email <> Nobody');
+SELECT cdp.create_segment('no', 'profile.email <> "Nobody"');
+SELECT cdp.create_segment('no', 'evnt_count > 1');
+-- one line says where the text was given, and none that the extension is made of functions
+\set SHOW_CONTEXT errors
+SELECT cdp.create_segment('no', 'France');
+\set SHOW_CONTEXT never
 SELECT cdp.create_segment('no', query => 'SELECT email FROM shop.sale');
 SELECT cdp.create_segment('no', query => 'DELETE FROM shop.sale RETURNING id');
 SELECT cdp.create_segment('no', 'true', refresh => 'hourly');

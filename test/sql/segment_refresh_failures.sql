@@ -55,6 +55,9 @@ SELECT * FROM now_in WHERE segment LIKE 'big%' ORDER BY 1;
 SELECT name, status, error, sqlstate FROM cdp_data.expression JOIN cdp_data.expression_state USING (expression_id) WHERE status = 'failed' ORDER BY 1;
 CREATE FUNCTION shop.is_big(numeric) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 20';
 CALL cdp.refresh_segments(ARRAY['big', 'big_germans']);
+CALL cdp.refresh_segments('{big,big_germans}');
+CALL cdp.refresh_segments('big');
+CALL cdp.refresh_segments('nobody', 'report');
 SELECT * FROM now_in WHERE segment LIKE 'big%' ORDER BY 1;
 -- in a transaction block nothing of it stays, unless it is only reported
 BEGIN;

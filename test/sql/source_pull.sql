@@ -150,6 +150,11 @@ CALL cdp.refresh(allow_deletes => NULL);
 CALL cdp.refresh(on_error => 'ignore');
 CALL cdp.refresh(on_error => NULL);
 CALL cdp.refresh('{}');
+-- one name, or an array written as text
+CALL cdp.refresh('tickets');
+CALL cdp.refresh('{tickets}');
+CALL cdp.refresh(source => 'tickets', full_compare => true);
+CALL cdp.refresh('nothing');
 
 -- The log and the progress lines hold numbers and names.
 SELECT DISTINCT step, status FROM cdp.refresh_log ORDER BY step, status;

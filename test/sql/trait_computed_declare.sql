@@ -21,6 +21,8 @@ SELECT attname, format_type(atttypid, atttypmod), col_description(attrelid, attn
 FROM pg_attribute WHERE attrelid IN ('cdp.profiles'::regclass, 'cdp_data.profile_row'::regclass) AND attname = 'spent';
 SELECT "check", severity, detail, hint FROM cdp.health WHERE "check" LIKE 'computed%';
 
+SELECT * FROM cdp.explain_trait(cdp.resolve('email', 'ann@example.org'), 'spent');
+
 -- The same again does nothing, another needs replace.
 UPDATE cdp_data.expression_state SET status = 'ok';
 SELECT cdp.create_computed_trait('spent', $$ sum(event.amount) FILTER (WHERE event.event_name = 'sale') $$, description => 'what they spent');

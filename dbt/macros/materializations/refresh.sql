@@ -32,7 +32,7 @@
         sources => {{ cdp.literal(cdp.option('sources')) }},
         full_compare => {{ cdp.literal(cdp.option('full_compare', flags.FULL_REFRESH)) }},
         allow_deletes => {{ cdp.literal(cdp.option('allow_deletes', false)) }},
-        on_error => {{ cdp.literal(cdp.option('on_error', 'error')) }})
+        on_error => {{ cdp.literal('report' if cdp.option('report_errors', false) else 'error') }})
 {%- endmacro %}
 
 {#-
