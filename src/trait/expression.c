@@ -244,7 +244,7 @@ raw_walker(Node *node, void *argument)
 		if (list_length(fields) == 2 && IsA(linitial(fields), String) && IsA(lsecond(fields), String) &&
 			strcmp(strVal(linitial(fields)), "segment") == 0)
 			reading->segments = list_append_unique(reading->segments, lsecond(fields));
-		if (list_length(fields) == 1 && IsA(linitial(fields), String))
+		if (list_length(fields) == 1 && IsA(linitial(fields), String) && strcmp(strVal(linitial(fields)), "segment") != 0)
 			reading->unqualified = lappend(reading->unqualified, node);
 		if (IsA(llast(fields), A_Star) && list_length(fields) > 1)
 			refuse(reading, "contain *", "Name the columns.", castNode(ColumnRef, node)->location);

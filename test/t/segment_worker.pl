@@ -64,7 +64,10 @@ is($node->safe_psql('shop', "SELECT count(*) FROM pg_stat_activity WHERE backend
 
 # ---------- with it ----------
 
-$node->append_conf('postgresql.conf', "shared_preload_libraries = '\$libdir/cdp'\ncdp.worker_interval = 1\ncdp.worker_databases = ''");
+# What is installed is found as 'cdp'.  A server under test finds it elsewhere: until 17 by a patch of Debian that is
+# about $libdir, from 18 on by the path of libraries, which a name with $libdir does not go through here.
+my $library = $node->pg_version < 18 ? '$libdir/cdp' : 'cdp';
+$node->append_conf('postgresql.conf', "shared_preload_libraries = '$library'\ncdp.worker_interval = 1\ncdp.worker_databases = ''");
 $node->restart;
 is($node->safe_psql('shop', 'SHOW cdp.worker_interval'), '1s', 'preloaded, there are settings');
 is($node->safe_psql('shop', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cdp worker'"), '0', 'and no worker, as nothing is configured');
