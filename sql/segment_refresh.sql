@@ -174,10 +174,10 @@ BEGIN
     SET status = 'failed', error = EXCLUDED.error, sqlstate = EXCLUDED.sqlstate, hint = EXCLUDED.hint,
         failed_since = COALESCE(s.failed_since, EXCLUDED.failed_since);
     INSERT INTO cdp_data.refresh_log (refresh_id, step, started_at, finished_at, status, sqlstate, message)
-    VALUES ($1, pg_catalog.format('%s "%s"', CASE failed.kind WHEN 'trait' THEN 'computed trait' ELSE 'segment' END, failed.name),
+    VALUES ($1, cdp.expression_label(failed.kind, failed.name),
             $3, pg_catalog.clock_timestamp(), 'failed', $4, reason);
     RAISE WARNING USING
-        MESSAGE = pg_catalog.format('%s "%s" keeps its last result: %s', CASE failed.kind WHEN 'trait' THEN 'computed trait' ELSE 'segment' END, failed.name, reason),
+        MESSAGE = pg_catalog.format('%s keeps its last result: %s', cdp.expression_label(failed.kind, failed.name), reason),
         HINT = advice;
 END
 $note$;
@@ -193,7 +193,7 @@ DECLARE
     what text;
 BEGIN
     FOR stale IN
-        SELECT e.expression_id, e.kind, e.name, pg_catalog.string_agg(pg_catalog.format('%s "%s"', CASE r.kind WHEN 'trait' THEN 'computed trait' ELSE 'segment' END, r.name), ', ' ORDER BY r.kind, r.name) AS failed
+        SELECT e.expression_id, e.kind, e.name, pg_catalog.string_agg(cdp.expression_label(r.kind, r.name), ', ' ORDER BY r.kind, r.name) AS failed
         FROM cdp.expression_reads() AS d
         JOIN cdp_data.expression AS e ON e.expression_id = d.expression_id
         JOIN cdp_data.expression AS r ON r.expression_id = d.read_id
@@ -204,7 +204,7 @@ BEGIN
         what := pg_catalog.format('It reads the last result of %s, which fails.', stale.failed);
         UPDATE cdp_data.expression_state AS s SET hint = what WHERE s.expression_id = stale.expression_id AND s.status = 'ok';
         RAISE WARNING USING
-            MESSAGE = pg_catalog.format('%s "%s" is evaluated with an old value', CASE stale.kind WHEN 'trait' THEN 'computed trait' ELSE 'segment' END, stale.name),
+            MESSAGE = pg_catalog.format('%s is evaluated with an old value', cdp.expression_label(stale.kind, stale.name)),
             DETAIL = what;
     END LOOP;
 END

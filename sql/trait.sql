@@ -372,6 +372,13 @@ BEGIN
     FROM cdp.analyse_expression($1, $2, wanted.definition, wanted.is_query, pg_catalog.pg_get_userbyid(wanted.owner), wanted.time_zone, wanted.search_path) AS a;
     analysed.type := CASE $1 WHEN 'trait' THEN cdp.computed_trait_type(analysed.type) ELSE 'boolean' END;
     PERFORM cdp.check_expression_cycle($1, $2, analysed.fact_kinds, analysed.fact_names);
+    IF wanted.refresh = 'realtime' AND (NOT is_known OR NOT known.is_realtime OR known.definition <> wanted.definition)
+       AND EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest(analysed.fact_kinds), pg_catalog.unnest(analysed.fact_names)) AS f(kind, name)
+                   WHERE f.kind = 'window' AND f.name = '*') THEN
+        RAISE NOTICE USING
+            MESSAGE = pg_catalog.format('%s reads the clock in a way from which no time can be told at which its result changes, so everybody is evaluated once a minute', cdp.expression_label($1, $2)),
+            HINT = 'Compare a time with now() minus an interval, or read the calendar day (current_date, date_trunc); or use refresh => ''batch''.';
+    END IF;
 
     IF NOT is_known THEN
         INSERT INTO cdp_data.expression (kind, name, definition, is_query, type, is_realtime, include_anonymous, owner, time_zone, search_path, description)

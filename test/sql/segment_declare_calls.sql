@@ -43,6 +43,15 @@ SELECT name, is_query, definition, description FROM cdp.segments WHERE name = 'b
 SELECT cdp.alter_segment('buyers', refresh => 'realtime');
 SELECT cdp.alter_segment('buyers', 'count(*) > 0', refresh => 'realtime');
 SELECT name, is_query, refresh, definition, include_anonymous FROM cdp.segments WHERE name = 'buyers';
+-- a clock that cannot be foreseen is said once, and only where it costs something
+SET client_min_messages = notice;
+SELECT cdp.create_segment('mornings', 'extract(hour FROM now()) < 12 AND count(*) > 0');
+SELECT cdp.alter_segment('mornings', refresh => 'realtime');
+SELECT cdp.alter_segment('mornings', refresh => 'realtime', description => 'same again');
+SELECT cdp.alter_segment('mornings', 'extract(hour FROM now()) < 11');
+SELECT cdp.alter_segment('mornings', 'profile.last_seen > now() - interval ''1 hour''');
+SELECT cdp.drop_segment('mornings');
+SET client_min_messages = warning;
 
 -- What is refused.
 SELECT cdp.create_segment('no');
