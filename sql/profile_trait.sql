@@ -442,9 +442,10 @@ DECLARE
     known record;
     other record;
     is_changed boolean := false;
+    retyped text[] := '{}';
 BEGIN
     PERFORM cdp.require_declarer();
-    LOCK TABLE cdp_data.trait IN SHARE ROW EXCLUSIVE MODE;
+    LOCK TABLE cdp_data.trait, cdp_data.expression IN SHARE ROW EXCLUSIVE MODE;
     FOR given IN
         SELECT g.name, cdp.trait_type(g.type)::text AS type, pg_catalog.count(*) OVER (PARTITION BY g.name) AS times
         FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY AS g(name, type, place) ORDER BY g.place
@@ -474,11 +475,13 @@ BEGIN
                     HINT = pg_catalog.format('Cast one of the expressions, or declare the type first: SELECT cdp.create_trait(%L, ''text'').', given.name);
             END IF;
             UPDATE cdp_data.trait SET type = given.type WHERE trait_id = known.trait_id;
+            retyped := retyped || known.name::text;
             is_changed := true;
         END IF;
     END LOOP;
     IF is_changed THEN
         PERFORM cdp.shape_profiles();
+        PERFORM cdp.renew_dependents('trait', r.name, pg_catalog.format('trait "%s"', r.name)) FROM pg_catalog.unnest(retyped) AS r(name);
         INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
     END IF;
 END
@@ -544,6 +547,9 @@ BEGIN
         PERFORM cdp.begin_history(known.key);
     END IF;
     PERFORM cdp.shape_profiles();
+    IF $2 <> known.type THEN
+        PERFORM cdp.renew_dependents('trait', known.name, pg_catalog.format('trait "%s"', known.name));
+    END IF;
     INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
 END
 $set$;
@@ -563,7 +569,7 @@ DECLARE
     kept_type text;
 BEGIN
     PERFORM cdp.require_declarer();
-    LOCK TABLE cdp_data.trait IN SHARE ROW EXCLUSIVE MODE;
+    LOCK TABLE cdp_data.trait, cdp_data.expression IN SHARE ROW EXCLUSIVE MODE;
     PERFORM cdp.check_trait_name($1);
     IF $2 IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'type must not be null';
@@ -620,7 +626,7 @@ DECLARE
     known record;
 BEGIN
     PERFORM cdp.require_declarer();
-    LOCK TABLE cdp_data.trait IN SHARE ROW EXCLUSIVE MODE;
+    LOCK TABLE cdp_data.trait, cdp_data.expression IN SHARE ROW EXCLUSIVE MODE;
     SELECT t.* INTO known FROM cdp_data.trait AS t WHERE t.trait_id = cdp.require_trait($1);
     PERFORM cdp.set_trait(known.trait_id, COALESCE(cdp.trait_type($2)::text, known.type), COALESCE($3, known.survivorship),
         CASE WHEN COALESCE($3, known.survivorship) = 'priority' THEN COALESCE($4, known.sources) ELSE $4 END,
@@ -628,7 +634,7 @@ BEGIN
 END
 $alter$;
 COMMENT ON FUNCTION cdp.alter_trait(text, regtype, text, text[], boolean, boolean) IS
-'Changes what a trait is; NULL keeps a setting.  A new type is an error while something is built on cdp.profiles, or while the expression of a source does not fit it.';
+'Changes what a trait is; NULL keeps a setting.  A new type is an error while something is built on cdp.profiles, or while the expression of a source does not fit it; what reads the trait is analysed again, and an error there undoes the change.';
 
 CREATE FUNCTION cdp.rename_trait(name text, new_name text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

@@ -270,6 +270,43 @@ END
 $renew$;
 COMMENT ON FUNCTION cdp.renew_expressions(integer[]) IS 'Internal: marks expressions for evaluation by the next refresh.';
 
+CREATE FUNCTION cdp.renew_dependents(of_kind text, of_name text, label text) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+AS $renew$
+DECLARE
+    dependent record;
+    dependents integer[] := '{}';
+    is_retyped boolean;
+    state text;
+    message text;
+    hint text;
+BEGIN
+    -- Those that it is next to first: a type may change along the way.
+    FOR dependent IN SELECT d.expression_id, d.kind, d.name FROM cdp.expression_dependents($1, $2) AS d ORDER BY d.depth, d.name LOOP
+        dependents := dependents || dependent.expression_id;
+        BEGIN
+            is_retyped := cdp.analyse_stored_expression(dependent.expression_id);
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+            RAISE EXCEPTION USING
+                ERRCODE = state,
+                MESSAGE = pg_catalog.format('%s cannot change, because %s needs it as it is: %s', $3,
+                                            cdp.expression_label(dependent.kind, dependent.name), message),
+                HINT = COALESCE(NULLIF(hint, ''), 'Change what depends on it first.');
+        END;
+        IF is_retyped THEN
+            PERFORM cdp.shape_profiles();
+        END IF;
+    END LOOP;
+    -- An evaluation under way is of the old definition.
+    UPDATE cdp_data.expression AS e SET changed_at = pg_catalog.now() WHERE e.expression_id = ANY (dependents);
+    PERFORM cdp.renew_expressions(dependents);
+END
+$renew$;
+COMMENT ON FUNCTION cdp.renew_dependents(text, text, text) IS
+'Internal: analyses again what needs a trait or segment that was changed, and marks it for evaluation; an error, which calls the changed one by its label, where it does not fit any more.';
+
 CREATE FUNCTION cdp.declare_expression(
     kind text, name text, definition text, is_query boolean, refresh text, include_anonymous boolean,
     owner regrole, time_zone text, description text, search_path text, is_new boolean, replace boolean)
@@ -283,13 +320,7 @@ DECLARE
     wanted record;
     storage_owner regrole;
     analysed record;
-    dependent record;
     is_known boolean;
-    is_retyped boolean;
-    dependents integer[] := '{}';
-    state text;
-    message text;
-    hint text;
 BEGIN
     PERFORM cdp.require_declarer();
     IF $2 IS NULL THEN
@@ -385,9 +416,7 @@ BEGIN
         VALUES ($1, $2, wanted.definition, wanted.is_query, analysed.type, wanted.refresh = 'realtime', wanted.include_anonymous,
                 pg_catalog.pg_get_userbyid(wanted.owner), wanted.time_zone, wanted.search_path, wanted.description)
         RETURNING * INTO known;
-        is_retyped := true;
     ELSE
-        is_retyped := known.type <> analysed.type;
         IF (known.definition, known.is_query, known.include_anonymous, known.owner::text, known.time_zone, known.search_path, known.type)
            IS NOT DISTINCT FROM (wanted.definition, wanted.is_query, wanted.include_anonymous, pg_catalog.pg_get_userbyid(wanted.owner)::text,
                                  wanted.time_zone, wanted.search_path, analysed.type)
@@ -431,26 +460,8 @@ BEGIN
         PERFORM cdp.shape_profile_segments();
     END IF;
 
-    -- Whatever needs it is analysed again, those that it is next to first: a type may have changed along the way.
-    FOR dependent IN SELECT d.expression_id, d.kind, d.name FROM cdp.expression_dependents($1, $2) AS d ORDER BY d.depth, d.name LOOP
-        dependents := dependents || dependent.expression_id;
-        BEGIN
-            is_retyped := cdp.analyse_stored_expression(dependent.expression_id);
-        EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-            RAISE EXCEPTION USING
-                ERRCODE = state,
-                MESSAGE = pg_catalog.format('%s cannot change, because %s needs it as it is: %s', cdp.expression_label($1, $2),
-                                            cdp.expression_label(dependent.kind, dependent.name), message),
-                HINT = COALESCE(NULLIF(hint, ''), 'Change what depends on it first.');
-        END;
-        IF is_retyped THEN
-            PERFORM cdp.shape_profiles();
-        END IF;
-    END LOOP;
-    -- An evaluation under way is of the old definition.
-    UPDATE cdp_data.expression AS e SET changed_at = pg_catalog.now() WHERE e.expression_id = ANY (dependents);
-    PERFORM cdp.renew_expressions(known.expression_id || dependents);
+    PERFORM cdp.renew_dependents($1, $2, cdp.expression_label($1, $2));
+    PERFORM cdp.renew_expressions(ARRAY[known.expression_id]);
 END
 $declare$;
 COMMENT ON FUNCTION cdp.declare_expression(text, text, text, boolean, text, boolean, regrole, text, text, text, boolean, boolean) IS
