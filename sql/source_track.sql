@@ -17,7 +17,7 @@ CREATE FUNCTION cdp.profile_of_json(source text, observed_at timestamptz, traits
 COMMENT ON FUNCTION cdp.profile_of_json(text, timestamptz, jsonb, bigint, text[], text[], text) IS
 'Part of cdp.identify: what cdp.profile_build gives, with the named traits brought to these types, and the names of traits whose value does not fit, which are left out.';
 
-CREATE FUNCTION cdp.store_contribution(source text, record_key text, observed_at timestamptz, hub bigint, traits jsonb) RETURNS bigint[]
+CREATE FUNCTION cdp.store_contribution(source text, record_key text, observed_at timestamptz, hub bigint, traits jsonb, moved bigint[]) RETURNS bigint[]
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     -- A few rows out of millions: always by index, whatever the tables held when the plan was made.
@@ -73,12 +73,13 @@ BEGIN
                '{}', i.profile_id, pg_catalog.clock_timestamp()
         FROM cdp_data.identifier AS i WHERE i.id = $4;
     END IF;
-    IF written > 0 THEN
-        people := ARRAY(SELECT DISTINCT i.profile_id FROM cdp_data.identifier AS i WHERE i.id = ANY (ARRAY[$4, previous.hub]));
+    -- An id that retired just now leaves, and whoever took over has what it held.
+    IF written > 0 OR moved <> '{}' THEN
+        people := ARRAY(SELECT i.profile_id FROM cdp_data.identifier AS i WHERE i.id = ANY (ARRAY[$4, previous.hub]) UNION SELECT m FROM pg_catalog.unnest(moved) AS m);
         PERFORM cdp.materialize_profiles(people);
     END IF;
     RETURN people;
 END
 $store$;
-COMMENT ON FUNCTION cdp.store_contribution(text, text, timestamptz, bigint, jsonb) IS
-'Part of cdp.identify: puts the traits of a record in the place of what it said before, unless that is newer, and derives the row of its person.  Returns whose rows were derived, NULL when nothing changed.';
+COMMENT ON FUNCTION cdp.store_contribution(text, text, timestamptz, bigint, jsonb, bigint[]) IS
+'Part of cdp.identify: puts the traits of a record in the place of what it said before, unless that is newer, and derives the rows of its person and of those who merged or split by it (moved).  Returns whose rows were derived, NULL when nothing changed.';

@@ -38,25 +38,37 @@ contribution_check(Jsonb *traits)
 				 errhint("Name each value: '{\"country\": \"FR\", \"plan\": \"gold\"}'.")));
 }
 
+static Datum
+bigint_array(const int64 *numbers, int count)
+{
+	Datum	   *elements = cdp_palloc_array(Datum, count + 1);
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum(numbers[i]);
+	return PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
 /*
  * Puts the traits in the place of what the record said before, and brings the
- * row of its person up to date.  Returns whose rows those are: nobody's when
- * nothing changed, two when the record went from one to the other.
+ * row of its person up to date, and those of the people between whom it moved
+ * identifiers.  Returns whose rows those are: nobody's when nothing changed, two
+ * when the record went from one to the other.
  */
 int64 *
 contribution_store(const SingleRecord *record, Jsonb *traits, int *count)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, JSONBOID};
+	Oid			types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, JSONBOID, INT8ARRAYOID};
 	Datum		arguments[] = {CStringGetTextDatum(record->source), CStringGetTextDatum(record->key),
-						 TimestampTzGetDatum(record->resolved_at), Int64GetDatum(record->hub), JsonbPGetDatum(traits)};
+						 TimestampTzGetDatum(record->resolved_at), Int64GetDatum(record->hub), JsonbPGetDatum(traits),
+						 bigint_array(record->moved, record->moved_count)};
 	Datum		people;
 	bool		is_null = true;
 	int64	   *result = NULL;
 
 	SPI_connect();
-	cdp_statement(&plan, "SELECT cdp.store_contribution($1, $2, $3, $4, $5)", 5, types);
+	cdp_statement(&plan, "SELECT cdp.store_contribution($1, $2, $3, $4, $5, $6)", 6, types);
 	if (SPI_execute_plan(plan, arguments, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not store the traits of a record");
 	people = SPI_processed != 1 ? (Datum) 0 : SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);

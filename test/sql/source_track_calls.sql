@@ -160,6 +160,12 @@ SELECT email, orders, country FROM people;
 SELECT cdp.retract('crm', '5') AS retracted;
 SELECT cdp.materialize_profiles() >= 0 AS derived;
 SELECT email, orders, country FROM people;
+-- Two people turn out to be one: the row of the id that retires goes in the same transaction.
+SELECT cdp.identify('{"email": "gil@example.org"}', 'app', 'g', '2024-06-03', traits => '{"country": "FR"}') AS gil \gset
+SELECT cdp.identify('{"crm_id": 9}', 'crm', '9', '2024-06-03', traits => '{"orders": 7}') <> :gil AS somebody_else;
+SELECT cdp.identify('{"email": "gil@example.org", "crm_id": 9}', 'app', 'h', '2024-06-04', traits => '{"country": "PT"}') AS gil \gset
+SELECT profile_id = :gil AS same, email, orders, country, record_count FROM people WHERE email = 'gil@example.org' OR orders = 7;
+SELECT count(*) AS values FROM cdp.profile_values WHERE value @> '{"orders": 7}' OR value @> '{"country": "PT"}';
 SELECT cdp.identify('{"email": "eve@example.org"}', 'crm', '5', traits => '["FR"]');
 SELECT cdp.identify('{"email": "eve"}', 'crm', '5', traits => '{"country": "FR"}') AS rejected;
 
