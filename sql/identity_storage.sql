@@ -91,7 +91,7 @@ BEGIN
         record_key text COLLATE "C" NOT NULL,
         ids bigint[],
         CONSTRAINT record_key UNIQUE (source, record_key)
-    );
+    ) WITH (fillfactor = 97);       -- room for new versions, which touch no index then (HOT)
     CREATE INDEX record_hub ON cdp_data.record (hub);
     COMMENT ON TABLE cdp_data.record IS 'the evidence: which identifiers each source row holds';
     COMMENT ON COLUMN cdp_data.record.observed_at IS 'time of the newest version of the record';
@@ -110,7 +110,7 @@ BEGIN
         head_records integer NOT NULL,
         state "char" NOT NULL,
         CONSTRAINT link_pkey PRIMARY KEY (a, b)
-    );
+    ) WITH (fillfactor = 97);
     CREATE INDEX link_b ON cdp_data.link (b);
     COMMENT ON TABLE cdp_data.link IS 'pairs of identifiers that records hold together, derived from cdp_data.record';
     COMMENT ON COLUMN cdp_data.link.a IS 'hub (or head) of the records';

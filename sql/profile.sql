@@ -80,7 +80,9 @@ BEGIN
             SELECT count(*) FILTER (WHERE NOT k.is_event) AS records, min(k.first_seen) FILTER (WHERE NOT k.is_event) AS first_seen,
                    max(k.observed_at) FILTER (WHERE NOT k.is_event) AS last_seen, max(k.observed_at) AS held
             FROM (SELECT d.first_seen, d.observed_at,
-                         EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source AND e.record_key = d.record_key) AS is_event
+                         -- whether the source has any events is a question to one page, whatever the record
+                         EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source)
+                         AND EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source AND e.record_key = d.record_key) AS is_event
                   FROM cdp_data.record AS d WHERE d.hub = i.id OFFSET 0) AS k
         ) AS r
         CROSS JOIN LATERAL (
@@ -295,16 +297,20 @@ BEGIN
         UNION
         SELECT i.profile_id FROM pg_catalog.unnest(ids) AS u(id) JOIN cdp_data.identifier AS i ON i.id = - u.id
         UNION
-        -- who took over from an id that retired meanwhile
+        -- who took over from an id that retired meanwhile: looked up one by one, not among all that ever retired
         SELECT i.profile_id
-        FROM pg_catalog.unnest(ids) AS u(id) JOIN cdp_data.profile AS p ON p.profile_id = u.id AND p.state = 'r' JOIN cdp_data.identifier AS i ON i.id = p.anchor
+        FROM pg_catalog.unnest(ids) AS u(id)
+        CROSS JOIN LATERAL (SELECT p.anchor FROM cdp_data.profile AS p WHERE p.profile_id = u.id AND p.state = 'r' OFFSET 0) AS r
+        CROSS JOIN LATERAL (SELECT k.profile_id FROM cdp_data.identifier AS k WHERE k.id = r.anchor OFFSET 0) AS i
+        WHERE u.id > 0
         ORDER BY 1);
     FOR start IN 1 .. pg_catalog.cardinality(ids) BY batch LOOP
         part := ids[start : start + batch - 1];
         free := ARRAY(SELECT p.profile_id FROM cdp_data.profile AS p WHERE p.profile_id = ANY (part) ORDER BY p.profile_id FOR NO KEY UPDATE SKIP LOCKED);
-        -- Whoever is being changed right now is left to the next call.
-        INSERT INTO cdp_data.changed_profile (profile_id)
-        SELECT p.profile_id FROM cdp_data.profile AS p WHERE p.profile_id = ANY (part) AND p.profile_id <> ALL (free);
+        IF pg_catalog.cardinality(free) < pg_catalog.cardinality(part) THEN      -- whoever is being changed right now is left to the next call
+            INSERT INTO cdp_data.changed_profile (profile_id)
+            SELECT p.profile_id FROM cdp_data.profile AS p WHERE p.profile_id = ANY (part) AND p.profile_id <> ALL (free);
+        END IF;
         total := total + cdp_data.derive_profiles(free);
     END LOOP;
     IF is_everybody THEN

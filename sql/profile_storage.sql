@@ -35,7 +35,7 @@ BEGIN
         profile_id bigint NOT NULL,
         value cdp.profile NOT NULL,
         CONSTRAINT profile_value_pkey PRIMARY KEY (profile_id)
-    );
+    ) WITH (fillfactor = 95);       -- as cdp_data.profile_row
     COMMENT ON TABLE cdp_data.profile_value IS 'every candidate of every trait of a person, with provenance; derived from cdp_data.contribution';
     COMMENT ON COLUMN cdp_data.profile_value.profile_id IS 'person';
     COMMENT ON COLUMN cdp_data.profile_value.value IS 'all candidates';

@@ -177,7 +177,8 @@ BEGIN
         properties jsonb,
         CONSTRAINT event_key UNIQUE (source, record_key)
     );
-    CREATE INDEX event_hub ON cdp_data.event (hub, occurred_at);
+    -- With all that is derived from a person's events, which lie far apart in the table.
+    CREATE INDEX event_hub ON cdp_data.event (hub, occurred_at) INCLUDE (observed_at);
     COMMENT ON TABLE cdp_data.event IS 'what people did; the person is the profile of the hub';
     COMMENT ON COLUMN cdp_data.event.hub IS 'strongest usable identifier of the row: cdp_data.identifier.id';
     COMMENT ON COLUMN cdp_data.event.occurred_at IS 'when it happened';
@@ -194,7 +195,7 @@ BEGIN
         record_key text COLLATE "C" NOT NULL,
         traits cdp.profile NOT NULL,
         CONSTRAINT contribution_key UNIQUE (source, record_key)
-    );
+    ) WITH (fillfactor = 95);       -- room for new versions, which touch no index then (HOT)
     CREATE INDEX contribution_hub ON cdp_data.contribution (hub);
     -- Nothing is ever looked up by these values.
     ALTER TABLE cdp_data.contribution ALTER COLUMN traits SET STATISTICS 0;
