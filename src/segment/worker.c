@@ -393,6 +393,20 @@ storage_is_ready(const WorkerPair *pair)
 	return false;
 }
 
+/* The oldest transaction under way: what those before it wrote is there, for good. */
+static char *
+oldest_transaction(void)
+{
+	char	   *result;
+
+	SPI_connect();
+	if (SPI_execute("SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text", true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not read the snapshot");
+	result = MemoryContextStrdup(TopMemoryContext, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	return result;
+}
+
 /*
  * Tells listeners which segments changed in transactions that ended since the
  * last time, whoever wrote them.  Nothing before "told" was left, and nothing at
@@ -403,14 +417,11 @@ notify_changes(void)
 {
 	Oid			types[] = {TEXTOID};
 	Datum		values[1];
-	char	   *next;
+	char	   *next = oldest_transaction();
 
-	SPI_connect();
-	if (SPI_execute("SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text", true, 1) != SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "could not read the snapshot");
-	next = MemoryContextStrdup(TopMemoryContext, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-	if (told != NULL && strcmp(told, next) != 0)
+	if (strcmp(told, next) != 0)
 	{
+		SPI_connect();
 		values[0] = CStringGetTextDatum(told);
 		if (SPI_execute_with_args("SELECT e.name FROM cdp_data.expression AS e"
 								  " WHERE e.expression_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT DISTINCT c.segment_id FROM cdp_data.segment_change AS c"
@@ -421,10 +432,9 @@ notify_changes(void)
 			elog(ERROR, "could not read the changes of segments");
 		for (uint64 i = 0; i < SPI_processed; i++)
 			Async_Notify(CHANGE_CHANNEL, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+		SPI_finish();
 	}
-	SPI_finish();
-	if (told != NULL)
-		pfree(told);
+	pfree(told);
 	told = next;
 }
 
@@ -444,6 +454,9 @@ look(const WorkerPair *pair)
 		if (until == 0)
 			until = GetCurrentTransactionStartTimestamp();
 		is_ready = storage_is_ready(pair);
+		/* before the first windows close, so that these are told as well */
+		if (is_ready && told == NULL)
+			told = oldest_transaction();
 		done = is_ready ? realtime_expire(EXPIRE_BATCH, until) : -1;
 		end_transaction();
 	} while (done == EXPIRE_BATCH);
