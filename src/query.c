@@ -221,12 +221,15 @@ cdp_query_prepare_parameters(const char *query, const char *what, const Oid *typ
  * Otherwise it is about the session or the server (a deadlock, a cancel, a
  * shutdown, memory or disk that is used up): the caller has to know it, and the
  * same text may do well a moment later.  What RAISE in a PL/pgSQL function
- * raises is the text's, whatever SQLSTATE it was given.
+ * raises is the text's, whatever SQLSTATE it was given, and so is a limit
+ * that it exceeds, as of temporary files.
  */
 bool
 cdp_is_about_text(const ErrorData *error)
 {
 	if (error->funcname != NULL && strcmp(error->funcname, "exec_stmt_raise") == 0)
+		return true;
+	if (error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED)
 		return true;
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{

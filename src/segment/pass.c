@@ -560,12 +560,12 @@ find_people(Pass *pass, AudienceSet *ids)
 
 /*
  * Whether it may be of use to divide the pass: a smaller one also does with less
- * memory and fewer temporary files.
+ * memory.
  */
 static bool
 is_about_expression(const ErrorData *error)
 {
-	return cdp_is_about_text(error) || error->sqlerrcode == ERRCODE_OUT_OF_MEMORY || error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+	return cdp_is_about_text(error) || error->sqlerrcode == ERRCODE_OUT_OF_MEMORY;
 }
 
 /*

@@ -145,6 +145,22 @@ DROP OWNED BY regress_cdp_marketer;
 DROP ROLE regress_cdp_marketer;
 CALL cdp.refresh_segments(ARRAY['vip'], on_error => 'report');
 SELECT * FROM now_in WHERE segment LIKE 'vip%' ORDER BY 1;
+-- what takes more temporary files than it may is an expression that fails, also where an event comes in
+SELECT cdp.create_segment('greedy', $$ count(*) > 0 AND (SELECT max(r) FROM (SELECT row_number() OVER (ORDER BY i % 10, i) AS r FROM generate_series(1, 100000) AS i) AS s) > 0 $$, refresh => 'realtime');
+SET work_mem = '64kB';
+SET maintenance_work_mem = '1MB';
+SET temp_file_limit = '100kB';
+CALL cdp.refresh_segments(ARRAY['greedy', 's01'], on_error => 'report');
+SELECT name, status, sqlstate FROM cdp.segments WHERE name IN ('greedy', 's01') ORDER BY name;
+RESET temp_file_limit;
+CALL cdp.refresh_segments(ARRAY['greedy']);
+SELECT name, status, members FROM cdp.segments WHERE name = 'greedy';
+SET temp_file_limit = '100kB';
+SELECT cdp.track('{"email": "dee@example.org"}', 'sale', '2026-03-01') IS NOT NULL AS tracked;
+SELECT name, status, sqlstate FROM cdp.segments WHERE name = 'greedy';
+RESET temp_file_limit;
+RESET work_mem;
+RESET maintenance_work_mem;
 
 DROP VIEW now_in;
 SELECT cdp.teardown(false);
