@@ -37,4 +37,4 @@ CREATE FUNCTION cdp.expression_sql(expression_ids integer[], shape text, flags i
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_expression_sql';
 COMMENT ON FUNCTION cdp.expression_sql(integer[], text, integer) IS
-'Part of evaluation, for EXPLAIN: the statement by which expressions of one owner are evaluated together, for everybody or for given people ($1); flags: 1 as of a time (the last parameter), 2 with the time at which the clock changes a result.';
+'Part of evaluation, for EXPLAIN: the statement by which expressions of one owner are evaluated together, for everybody, for given people ($1) or for everybody in shares, which processes can evaluate side by side; flags: 1 as of a time (the last parameter), 2 with the time at which the clock changes a result, 4 with clocks as constants, to be run in this transaction.';

@@ -26,9 +26,11 @@
 #include "parser/parse_coerce.h"
 #include "parser/scansup.h"
 #include "query.h"
+#include "statement.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -46,6 +48,7 @@ struct CdpQuery
 	ParamListInfo parameters;	/* NULL: none */
 	Oid		   *parameter_types;
 	int			parameter_count;
+	PlannedStmt *plan;			/* NULL: it is made when the query runs */
 	double		expected_rows;	/* the planner's estimate, once it runs */
 	MemoryContext context;		/* holds all of this */
 };
@@ -525,6 +528,47 @@ receiver_destroy(DestReceiver *self)
 {
 }
 
+static PlannedStmt *
+make_plan(CdpQuery *prepared, bool is_parallel)
+{
+	return pg_plan_query(prepared->coerced ? wrap_with_coercions(prepared) : prepared->query,
+						 prepared->text,
+						 is_parallel ? CURSOR_OPT_PARALLEL_OK : 0,
+						 prepared->parameters);
+}
+
+/*
+ * Plans a UNION ALL so that each of its queries is evaluated by one process, and
+ * several of them side by side.  False: the planner has another opinion, or
+ * something in them cannot run in another process; the query was not planned
+ * in a way that is worth running.
+ */
+bool
+cdp_query_plan_apart(CdpQuery *prepared)
+{
+	MemoryContext outer_context = MemoryContextSwitchTo(prepared->context);
+	ErrorContextCallback error_context;
+	int			level;
+
+	error_context.callback = query_error_callback;
+	error_context.arg = prepared;
+	error_context.previous = error_context_stack;
+	error_context_stack = &error_context;
+
+	push_snapshot();
+	/* several processes within one query would each do nearly all of its work */
+	level = NewGUCNestLevel();
+	cdp_set_option("min_parallel_table_scan_size", "5TB");
+	cdp_set_option("min_parallel_index_scan_size", "5TB");
+	prepared->plan = make_plan(prepared, true);
+	AtEOXact_GUC(true, level);
+	PopActiveSnapshot();
+
+	error_context_stack = error_context.previous;
+	MemoryContextSwitchTo(outer_context);
+	return prepared->plan->parallelModeNeeded;
+}
+
 /*
  * Plan the query, run it and hand each row to the callback.
  *
@@ -554,10 +598,7 @@ cdp_query_run(CdpQuery *prepared, int flags, CdpRowCallback callback,
 
 	push_snapshot();
 
-	plan = pg_plan_query(prepared->coerced ? wrap_with_coercions(prepared) : prepared->query,
-						 prepared->text,
-						 (flags & CDP_QUERY_PARALLEL) ? CURSOR_OPT_PARALLEL_OK : 0,
-						 prepared->parameters);
+	plan = prepared->plan != NULL ? prepared->plan : make_plan(prepared, (flags & CDP_QUERY_PARALLEL) != 0);
 	prepared->expected_rows = plan->planTree->plan_rows;
 	/* row locks of subqueries show only now */
 	refuse_row_locks(plan->rowMarks != NIL);

@@ -5,8 +5,8 @@
  *		to a callback (nothing is materialised) and with a plan that may be
  *		parallel.
  *
- * The order of calls: prepare, look at the descriptor, coerce where needed, run
- * (once), free.
+ * The order of calls: prepare, look at the descriptor, coerce where needed,
+ * perhaps plan, run (once), free.
  */
 #ifndef CDP_QUERY_H
 #define CDP_QUERY_H
@@ -43,6 +43,7 @@ extern bool cdp_reads_temporary(Node *tree, int *location);
 extern void cdp_refuse_temporary(Node *tree, const char *what);
 extern void cdp_query_refuse_temporary(const CdpQuery *prepared);
 extern bool cdp_query_coerce(CdpQuery *prepared, int attribute_number, Oid type);
+extern bool cdp_query_plan_apart(CdpQuery *prepared);
 extern uint64 cdp_query_run(CdpQuery *prepared, int flags,
 							CdpRowCallback callback, void *argument);
 extern double cdp_query_expected_rows(const CdpQuery *prepared);

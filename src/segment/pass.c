@@ -17,18 +17,23 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "optimizer/paths.h"
 #include "parser/parse_coerce.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -43,6 +48,11 @@ PG_FUNCTION_INFO_V1(cdp_evaluate_pass);
 /* Rows between two looks at the memory. */
 #define MEMORY_CHECK_ROWS	16384
 #define FETCH_ROWS			10000
+/*
+ * PostgreSQL takes a worker more than the logarithm of the number of queries in
+ * UNION ALL: up to here there are as many processes as queries.
+ */
+#define MAX_SHARES			4
 
 /* ---------- relations that exist for a few statements ---------- */
 
@@ -160,13 +170,13 @@ load_expressions(Pass *pass, ArrayType *ids)
 		elog(ERROR, "a segment given by a query is evaluated in a pass of its own");
 }
 
-/* The memory of a refresh, not that of a query. */
+/* The memory of a refresh, not that of a query, for so many processes. */
 static void
-raise_work_mem(void)
+raise_work_mem(int least, int processes)
 {
 	char		value[32];
 
-	snprintf(value, sizeof(value), "%dkB", Max(work_mem, maintenance_work_mem / 2));
+	snprintf(value, sizeof(value), "%dkB", Max(least, maintenance_work_mem / 2 / processes));
 	cdp_set_option("work_mem", value);
 }
 
@@ -370,23 +380,15 @@ describe_rows(Pass *pass, TupleDesc given)
 	pass->values.descriptor = descriptor;
 }
 
-/* Evaluates the expressions for everybody.  The owner's rights are in force. */
-static void
-run_statement(Pass *pass)
+/* The statement, with its columns as the types of the traits. */
+static CdpQuery *
+prepare_statement(Pass *pass, const char *sql)
 {
-	List	   *expressions = NIL;
-	RowReader	reader = {pass};
-	CdpQuery   *query;
+	CdpQuery   *query = cdp_query_prepare(sql, "cdp.refresh_segments");
 	TupleDesc	given;
-	char	   *sql;
 	char	   *cast;
 	Oid		   *types;			/* of the columns of computed traits */
-	MemoryContext caller;
 
-	for (int i = 0; i < pass->count; i++)
-		expressions = lappend(expressions, pass->expressions[i].expression);
-	sql = expression_statement(expressions, EXPRESSION_EVERYBODY, pass->has_due ? EXPRESSION_DUE : 0);
-	query = cdp_query_prepare(sql, "cdp.refresh_segments");
 	given = cdp_query_descriptor(query);
 	if (given->natts != 1 + pass->count + (pass->has_due ? 1 : 0) || TupleDescAttr(given, 0)->atttypid != INT8OID)
 		elog(ERROR, "the statement of a pass has other columns");
@@ -404,6 +406,63 @@ run_statement(Pass *pass)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the type of a computed trait changed while it was evaluated")));
+	return query;
+}
+
+/*
+ * Into how many shares the people are cut, for processes side by side; 1: not at
+ * all.  Each of them reads all events, and joins and aggregates those of its own
+ * people only.
+ */
+static int
+share_count(const Pass *pass)
+{
+	int			processes = Min(max_parallel_workers_per_gather, max_parallel_workers) + 1;
+	Relation	events;
+	BlockNumber blocks;
+
+	/* one alone is as well off with a plan that PostgreSQL chooses */
+	if (pass->count == 1 || processes == 1)
+		return 1;
+	events = table_open(get_relname_relid("event", get_namespace_oid("cdp_data", false)), AccessShareLock);
+	blocks = RelationGetNumberOfBlocks(events);
+	table_close(events, NoLock);
+	return blocks < (BlockNumber) min_parallel_table_scan_size ? 1 : Min(processes, MAX_SHARES);
+}
+
+/* Evaluates the expressions for everybody.  The owner's rights are in force. */
+static void
+run_statement(Pass *pass)
+{
+	List	   *expressions = NIL;
+	RowReader	reader = {pass};
+	CdpQuery   *query = NULL;
+	/* an error that a clock raises may not be that of a lone expression */
+	int			flags = (pass->has_due ? EXPRESSION_DUE : 0) | (pass->count > 1 ? EXPRESSION_AT_ONCE : 0);
+	int			shares = share_count(pass);
+	int			least = work_mem;
+	char	   *sql;
+	MemoryContext caller;
+
+	/* it takes seconds to compile a hundred expressions, and each process does */
+	cdp_set_option("jit", "off");
+	for (int i = 0; i < pass->count; i++)
+		expressions = lappend(expressions, pass->expressions[i].expression);
+	if (shares > 1 && (sql = expression_shared_statement(expressions, flags, shares)) != NULL)
+	{
+		query = prepare_statement(pass, sql);
+		raise_work_mem(least, shares);
+		if (!cdp_query_plan_apart(query))
+		{
+			cdp_query_free(query);
+			query = NULL;
+		}
+	}
+	if (query == NULL)
+	{
+		raise_work_mem(least, 1);
+		query = prepare_statement(pass, expression_statement(expressions, EXPRESSION_EVERYBODY, flags));
+	}
 	caller = MemoryContextSwitchTo(pass->context);
 	describe_rows(pass, cdp_query_descriptor(query));
 	reader.values = cdp_palloc0_array(Datum, pass->trait_count + 1);
@@ -587,9 +646,11 @@ run_as_owner(Pass *pass, AudienceSet *ids)
 
 		check_memory(pass);
 		expression_enter(pass->expressions[0].expression, &owner);
-		raise_work_mem();
 		if (pass->is_query)
+		{
+			raise_work_mem(work_mem, 1);
 			run_query(pass, ids);
+		}
 		else
 			run_statement(pass);
 		source_owner_leave(&owner);
@@ -742,7 +803,7 @@ cdp_evaluate_pass(PG_FUNCTION_ARGS)
 			guc_level = NewGUCNestLevel();
 			cdp_set_option("search_path", "pg_catalog, pg_temp");
 			cdp_set_option("jit", "off");
-			raise_work_mem();
+			raise_work_mem(work_mem, 1);
 			if (pass->is_query)
 				find_people(pass, &ids);
 			find_differences(pass);

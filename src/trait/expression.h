@@ -42,6 +42,11 @@ typedef enum ExpressionShape
  * changes by the clock alone; NULL: none ever does.
  */
 #define EXPRESSION_DUE		2
+/*
+ * Made to be run in this transaction and not to be read: clocks are constants,
+ * names of events numbers.
+ */
+#define EXPRESSION_AT_ONCE	4
 
 extern List *expression_load(const int32 *ids, int count);
 extern Expression *expression_find(const char *kind, const char *name, bool missing_ok);
@@ -49,6 +54,7 @@ extern Expression *expression_of_caller(text *predicate);
 extern bool expression_has_settings_of(const Expression *a, const Expression *b);
 extern void expression_enter(const Expression *expression, SourceOwner *owner);
 extern char *expression_statement(List *expressions, ExpressionShape shape, int flags);
+extern char *expression_shared_statement(List *expressions, int flags, int shares);
 extern char *expression_cast(const char *sql, TupleDesc given, const Oid *types);
 extern bool expression_has_types(TupleDesc given, const Oid *types);
 

@@ -29,6 +29,9 @@ PG_FUNCTION_INFO_V1(cdp_segment_sql);
 PG_FUNCTION_INFO_V1(cdp_trait_sql);
 PG_FUNCTION_INFO_V1(cdp_expression_sql);
 
+/* A statement for so many processes is as good to look at as one for more. */
+#define SHARES_TO_SHOW	2
+
 static Datum
 text_array(List *strings)
 {
@@ -145,6 +148,7 @@ cdp_analyse_expression(PG_FUNCTION_ARGS)
 
 		compilation_begin(&compilation, &expression);
 		tree = expression_analyse(&compilation, &expression, &facts);
+		expression_check_aggregates(tree);
 		values[0] = CStringGetTextDatum(expression.is_segment ? "boolean" : type_name(exprType(tree)));
 		compilation_end(&compilation);
 	}
@@ -245,8 +249,9 @@ cdp_trait_sql(PG_FUNCTION_ARGS)
  * returns text
  *
  * The statement by which expressions of one owner are evaluated together, to
- * be looked at.  shape: everybody (one pass over all events) or given (people
- * whose ids are $1).
+ * be looked at.  shape: everybody (one pass over all events), given (people
+ * whose ids are $1) or shared (everybody, in two shares; NULL for expressions
+ * that read no events).
  *
  * Errors: unknown ids or shape; expressions that do not go together.
  */
@@ -261,13 +266,14 @@ cdp_expression_sql(PG_FUNCTION_ARGS)
 	List	   *expressions;
 	Expression *first;
 	ListCell   *cell;
+	char	   *sql;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, sizeof(int32), true, TYPALIGN_INT, &elements, &nulls, &count);
-	if (count == 0 || (strcmp(shape, "everybody") != 0 && strcmp(shape, "given") != 0))
+	if (count == 0 || (strcmp(shape, "everybody") != 0 && strcmp(shape, "given") != 0 && strcmp(shape, "shared") != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cdp.expression_sql needs expressions and a shape"),
-				 errhint("The shapes are everybody and given.")));
+				 errhint("The shapes are everybody, given and shared.")));
 	ids = cdp_palloc_array(int32, count);
 	for (int i = 0; i < count; i++)
 		ids[i] = nulls[i] ? 0 : DatumGetInt32(elements[i]);
@@ -283,5 +289,11 @@ cdp_expression_sql(PG_FUNCTION_ARGS)
 					 errmsg("\"%s\" and \"%s\" are not evaluated by one statement", first->name, one->name),
 					 errhint("Expressions of one owner, time zone and search_path are, and none that is a query.")));
 	}
-	PG_RETURN_TEXT_P(cstring_to_text(expression_statement(expressions, strcmp(shape, "given") == 0 ? EXPRESSION_GIVEN : EXPRESSION_EVERYBODY, PG_GETARG_INT32(2))));
+	if (strcmp(shape, "shared") == 0)
+		sql = expression_shared_statement(expressions, PG_GETARG_INT32(2), SHARES_TO_SHOW);
+	else
+		sql = expression_statement(expressions, strcmp(shape, "given") == 0 ? EXPRESSION_GIVEN : EXPRESSION_EVERYBODY, PG_GETARG_INT32(2));
+	if (sql == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(sql));
 }

@@ -9,17 +9,26 @@
  * become one aggregate, cdp.count_bits: a CASE on the name gives a number with a
  * bit for each count that the event belongs to, so that the conditions of other
  * names are not looked at.
+ *
+ * A statement that is run at once and that nobody reads goes further: what is the
+ * same for all events is a constant, since a subquery that runs once keeps
+ * PostgreSQL before 17 from parallel plans, and the name of an event is looked up
+ * once, so that filters compare numbers.
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -69,23 +78,68 @@ once(Node *node)
 	return (Node *) link;
 }
 
+static bool
+is_foreign_function(Oid function, void *argument)
+{
+	return function >= FirstGenbkiObjectId;
+}
+
+static bool
+calls_foreign_walker(Node *node, void *argument)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, is_foreign_function, NULL) || expression_tree_walker(node, calls_foreign_walker, argument);
+}
+
+/*
+ * The value that a part has in this transaction, where it is of a type whose text
+ * is the value and comes from functions of PostgreSQL's own; NULL otherwise.
+ */
+static Node *
+value_now(Node *node)
+{
+	switch (exprType(node))
+	{
+		case BOOLOID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			break;
+		default:
+			return NULL;
+	}
+	if (calls_foreign_walker(node, NULL) || contain_volatile_functions(node))
+		return NULL;
+	return (Node *) evaluate_expr((Expr *) copyObject(node), exprType(node), exprTypmod(node), exprCollation(node));
+}
+
 /*
  * The tree with each part that is the same for all events, and more than a
  * constant, as a subquery.
+ *
+ * at_once: NULL, or anything: as a constant where possible.
  */
 Node *
-pack_constants(Node *node, void *argument)
+pack_constants(Node *node, void *at_once)
 {
 	if (node == NULL)
 		return NULL;
 	if (IsA(node, OpExpr) || (IsA(node, FuncExpr) && castNode(FuncExpr, node)->args != NIL))
 	{
 		if (!varies_walker(node, NULL) && contain_mutable_functions(node) && !expression_returns_set(node))
-			return once(node);
+		{
+			Node	   *value = at_once != NULL ? value_now(node) : NULL;
+
+			return value != NULL ? value : once(node);
+		}
 	}
 	if (IsA(node, Query))
 		return node;
-	return expression_tree_mutator(node, pack_constants, argument);
+	return expression_tree_mutator(node, pack_constants, at_once);
 }
 
 /* ---------- counts ---------- */
@@ -299,6 +353,166 @@ pack_counts(List *aggregates, AttrNumber event_name, PackedPlace **places)
 		}
 	}
 	return lappend(result, count_bits(whens));
+}
+
+/* ---------- names as numbers ---------- */
+
+typedef struct Numbering
+{
+	AttrNumber	event_name;
+	AttrNumber	number;			/* the column that will hold it */
+	List	   *names;			/* of Const */
+} Numbering;
+
+/* The number of a name, from 1. */
+static int32
+number_of(Numbering *numbering, Const *name)
+{
+	ListCell   *cell;
+
+	foreach (cell, numbering->names)
+		if (datumIsEqual(lfirst_node(Const, cell)->constvalue, name->constvalue, false, -1))
+			return foreach_current_index(cell) + 1;
+	numbering->names = lappend(numbering->names, name);
+	return list_length(numbering->names);
+}
+
+static Var *
+number_var(const Numbering *numbering)
+{
+	return makeVar(EVENT_RELATION, numbering->number, INT4OID, -1, InvalidOid, EVENT_LEVEL);
+}
+
+static Const *
+int4_constant(int32 value)
+{
+	return makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true);
+}
+
+static bool
+is_event_name(const Numbering *numbering, const Node *node)
+{
+	const Var  *var = (const Var *) node;
+
+	return IsA(node, Var) && var->varlevelsup == EVENT_LEVEL && var->varno == EVENT_RELATION && var->varattno == numbering->event_name;
+}
+
+/* Whether texts are equal by it when their bytes are, and only then. */
+static bool
+is_bytewise(Oid collation)
+{
+	return OidIsValid(collation) && get_collation_isdeterministic(collation);
+}
+
+static bool
+is_name(const Node *node)
+{
+	return IsA(node, Const) && ((const Const *) node)->consttype == TEXTOID && !((const Const *) node)->constisnull;
+}
+
+/* A comparison of a column with something, like a given one. */
+static Node *
+compare_number(const Numbering *numbering, const char *operator, Node * other)
+{
+	OpExpr	   *comparison = makeNode(OpExpr);
+
+	comparison->opno = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString((char *) operator)), INT4OID, INT4OID);
+	comparison->opfuncid = get_opcode(comparison->opno);
+	comparison->opresulttype = BOOLOID;
+	comparison->args = list_make2(number_var(numbering), other);
+	comparison->location = -1;
+	return (Node *) comparison;
+}
+
+/* event_name = ANY (ARRAY[names]) as a comparison of numbers; NULL: it is not that. */
+static Node *
+number_any(Numbering *numbering, const ScalarArrayOpExpr *given)
+{
+	ScalarArrayOpExpr *comparison;
+	ArrayExpr  *elements = lsecond(given->args);
+	Datum	   *numbers;
+	ListCell   *cell;
+
+	if (get_opcode(given->opno) != F_TEXTEQ || !given->useOr || !is_bytewise(given->inputcollid) ||
+		!is_event_name(numbering, linitial(given->args)) || !IsA(elements, ArrayExpr) || elements->multidims || elements->elements == NIL)
+		return NULL;
+	foreach (cell, elements->elements)
+		if (!is_name(lfirst(cell)))
+			return NULL;
+	numbers = cdp_palloc_array(Datum, list_length(elements->elements));
+	foreach (cell, elements->elements)
+		numbers[foreach_current_index(cell)] = Int32GetDatum(number_of(numbering, lfirst_node(Const, cell)));
+	comparison = makeNode(ScalarArrayOpExpr);
+	comparison->opno = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("=")), INT4OID, INT4OID);
+	comparison->opfuncid = get_opcode(comparison->opno);
+	comparison->useOr = true;
+	comparison->args = list_make2(number_var(numbering), makeConst(INT4ARRAYOID, -1, InvalidOid, -1, PointerGetDatum(construct_array(numbers, list_length(elements->elements), INT4OID, sizeof(int32), true, TYPALIGN_INT)), false, false));
+	comparison->location = -1;
+	return (Node *) comparison;
+}
+
+static Node *
+number_mutator(Node *node, void *argument)
+{
+	Numbering  *numbering = argument;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Query))
+		return node;
+	if (IsA(node, OpExpr))
+	{
+		const OpExpr *comparison = (const OpExpr *) node;
+		Oid			function = get_opcode(comparison->opno);
+
+		if ((function == F_TEXTEQ || function == F_TEXTNE) && is_bytewise(comparison->inputcollid) &&
+			is_event_name(numbering, linitial(comparison->args)) && is_name(lsecond(comparison->args)))
+			return compare_number(numbering, function == F_TEXTEQ ? "=" : "<>", (Node *) int4_constant(number_of(numbering, lsecond(comparison->args))));
+	}
+	if (IsA(node, ScalarArrayOpExpr))
+	{
+		Node	   *comparison = number_any(numbering, castNode(ScalarArrayOpExpr, node));
+
+		if (comparison != NULL)
+			return comparison;
+	}
+	return expression_tree_mutator(node, number_mutator, argument);
+}
+
+/*
+ * The aggregates with comparisons of a number in the place of those of the name,
+ * which mean the same.
+ *
+ * event_name, number: columns of the relation of events; the latter will hold
+ * what packed_number gives.
+ *
+ * names: set to the names compared with (of Const); NIL: none.
+ */
+List *
+pack_names(List *aggregates, AttrNumber event_name, AttrNumber number, List **names)
+{
+	Numbering	numbering = {event_name, number, NIL};
+	List	   *result = (List *) number_mutator((Node *) aggregates, &numbering);
+
+	*names = numbering.names;
+	return result;
+}
+
+/* The number of an event's name among these: an expression of the analysed form. */
+Node *
+packed_number(List *names, AttrNumber event_name)
+{
+	static const Oid types[] = {TEXTOID, TEXTARRAYOID};
+	Oid			collation = linitial_node(Const, names)->constcollid;
+	Datum	   *elements = cdp_palloc_array(Datum, list_length(names));
+	ListCell   *cell;
+
+	foreach (cell, names)
+		elements[foreach_current_index(cell)] = lfirst_node(Const, cell)->constvalue;
+	return (Node *) makeFuncExpr(LookupFuncName(list_make2(makeString("cdp"), makeString("name_number")), 2, types, false), INT4OID,
+								 list_make2(makeVar(EVENT_RELATION, event_name, TEXTOID, -1, C_COLLATION_OID, EVENT_LEVEL),
+											makeConst(TEXTARRAYOID, -1, collation, -1, PointerGetDatum(construct_array(elements, list_length(names), TEXTOID, -1, false, TYPALIGN_INT)), false, false)),
+								 InvalidOid, C_COLLATION_OID, COERCE_EXPLICIT_CALL);
 }
 
 /*

@@ -15,6 +15,7 @@
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
@@ -43,6 +44,9 @@
 
 #define POPULATION_AS_OF	2		/* its column that is the clock */
 
+/* A row has at most 1,664 columns, of which some are those of the person. */
+#define MAX_AGGREGATES	1600
+
 /* So many different filters are worth a WHERE of their own. */
 #define MAX_PREFILTERS		4
 
@@ -54,6 +58,7 @@ typedef struct Cutting
 	List	   *none;			/* those of the summary whose value over no events is not NULL */
 	List	   *packed;			/* the summary of everybody by many expressions: what is evaluated for it */
 	PackedPlace *places;		/* and where the aggregates of the summary are found in that */
+	List	   *names;			/* of events (of Const), where their numbers stand in for them */
 	int			depth;
 } Cutting;
 
@@ -63,6 +68,9 @@ typedef struct Frame
 	const char *clock;			/* SQL text of the parameter, as of a time; NULL: now, or a column of the population */
 	List	   *columns;		/* as of a time: what is read of cdp.profiles, by number */
 	Query	   *population;		/* NULL: none */
+	int			share;			/* of people, from 0 */
+	int			shares;			/* 0: everybody */
+	bool		at_once;
 } Frame;
 
 /* Where the relations of the analysed form are in the frame. */
@@ -252,6 +260,36 @@ cut_mutator(Node *node, void *argument)
 	return expression_tree_mutator(node, cut_mutator, argument);
 }
 
+/* Fewer than PostgreSQL could put into one row. */
+static void
+check_aggregates(const Cutting *cutting)
+{
+	int			count = list_length(cutting->summary);
+	ListCell   *cell;
+
+	foreach (cell, cutting->details)
+		count = Max(count, list_length(lfirst(cell)));
+	if (count > MAX_AGGREGATES)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("more than %d different aggregates over events cannot be evaluated together", MAX_AGGREGATES),
+				 errdetail("There are %d, with those of expressions that are referred to and of windows of time that close.", count),
+				 errhint("Ask for fewer, or give the segment as a query.")));
+}
+
+/*
+ * Raises an error for an expression of the analysed form that no statement can
+ * evaluate.
+ */
+void
+expression_check_aggregates(Node *tree)
+{
+	Cutting		cutting = {.shape = EXPRESSION_EVERYBODY};
+
+	(void) cut_mutator(tree, &cutting);
+	check_aggregates(&cutting);
+}
+
 /* ---------- columns of profile ---------- */
 
 typedef struct Columns
@@ -430,41 +468,57 @@ prefilter(List *aggregates)
 
 /* Fills a grouped query over events with aggregates, of which the first has that number among its columns. */
 static void
-fill_query(Query *subquery, Placing placing, List *aggregates, int first, Node *condition, bool is_large)
+fill_query(Query *subquery, Placing placing, List *aggregates, int first, Node *condition)
 {
 	ListCell   *cell;
 
 	placing.event = relation_number(subquery, "event");
 	foreach (cell, aggregates)
-	{
-		Node	   *tree = place_mutator(lfirst(cell), &placing);
-
-		set_target(subquery, first + foreach_current_index(cell), is_large ? pack_constants(tree, NULL) : tree);
-	}
+		set_target(subquery, first + foreach_current_index(cell), place_mutator(lfirst(cell), &placing));
 	subquery->hasAggs = true;
 	if (condition != NULL)
 		add_condition(subquery, place_mutator(copyObject(condition), &placing));
+}
+
+static Query *
+subquery_of(Query *query, const char *name)
+{
+	return list_nth_node(RangeTblEntry, query->rtable, relation_number(query, name) - 1)->subquery;
 }
 
 /* The same for a subquery of that name. */
 static void
 fill_subquery(Query *query, Placing placing, const char *name, List *aggregates, int first, Node *condition)
 {
-	int			number = relation_number(query, name);
-
-	if (number != 0)
-		fill_query(list_nth_node(RangeTblEntry, query->rtable, number - 1)->subquery, placing, aggregates, first, condition, false);
+	if (relation_number(query, name) != 0)
+		fill_query(subquery_of(query, name), placing, aggregates, first, condition);
 }
 
 /* Fills the summary of everybody by many expressions, which has a query of its own below it. */
 static void
-fill_packed(Query *query, const Placing *placing, const Cutting *cutting, Node *condition)
+fill_packed(Query *query, const Compilation *compilation, const Placing *placing, const Cutting *cutting, Node *condition, bool *at_once)
 {
-	Query	   *summary = list_nth_node(RangeTblEntry, query->rtable, relation_number(query, "summary") - 1)->subquery;
+	Query	   *summary = subquery_of(query, "summary");
+	Query	   *packed = subquery_of(summary, "packed");
 	int			number = relation_number(summary, "packed");
-	Placing		inner = *placing;
+	List	   *aggregates = NIL;
+	ListCell   *cell;
 
-	fill_query(list_nth_node(RangeTblEntry, summary->rtable, number - 1)->subquery, inner, cutting->packed, 2, condition, true);
+	foreach (cell, cutting->packed)
+		aggregates = lappend(aggregates, pack_constants(lfirst(cell), at_once));
+	if (cutting->names != NIL)
+	{
+		/* events with the numbers of their names, and what they need to fulfil */
+		Query	   *events = subquery_of(packed, "event");
+		Placing		inner = *placing;
+
+		inner.event = relation_number(events, "event");
+		set_target(events, list_length(events->targetList), place_mutator(packed_number(cutting->names, get_attnum(compilation->events, "event_name")), &inner));
+		if (condition != NULL)
+			add_condition(events, place_mutator(copyObject(condition), &inner));
+		condition = NULL;
+	}
+	fill_query(packed, *placing, aggregates, 2, condition);
 	for (int i = 0; i < list_length(cutting->summary); i++)
 		set_target(summary, 2 + i, packed_result(cutting->packed, cutting->places[i], number, 2));
 }
@@ -476,6 +530,18 @@ append_null_columns(StringInfo sql, int count)
 {
 	for (int i = 1; i <= count; i++)
 		appendStringInfo(sql, "%sNULL AS value_%d", i == 1 ? "" : ", ", i);
+}
+
+/*
+ * Of the people of a relation, those of the share.  By the planner's estimate a
+ * third of them pass, whichever share it is; an equality would be taken for a
+ * handful.
+ */
+static void
+append_share(StringInfo sql, const Frame *frame, const char *relation)
+{
+	if (frame->shares > 0)
+		appendStringInfo(sql, " WHERE ((%s.profile_id OPERATOR(pg_catalog.+) %d) OPERATOR(pg_catalog.%%) %d) OPERATOR(pg_catalog.<) 1", relation, frame->share, frame->shares);
 }
 
 static char *
@@ -546,13 +612,20 @@ append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutt
 		append_null_columns(sql, list_length(cutting->summary));
 		appendStringInfoString(sql, " FROM (SELECT event.profile_id, ");
 		append_null_columns(sql, list_length(cutting->packed));
-		appendStringInfoString(sql, " FROM cdp.events AS event GROUP BY event.profile_id) AS packed) AS summary ON summary.profile_id OPERATOR(pg_catalog.=) profile.profile_id");
+		/* with OFFSET, so that the number is found once for each event; of type bigint, or the planner has to assume that it limits the rows, which cannot be done in parallel */
+		appendStringInfoString(sql, cutting->names != NIL ? " FROM (SELECT event.*, 0 AS name_number FROM cdp.events AS event" : " FROM cdp.events AS event");
+		append_share(sql, frame, "event");
+		if (cutting->names != NIL)
+			appendStringInfoString(sql, " OFFSET '0') AS event");
+		appendStringInfoString(sql, " GROUP BY event.profile_id) AS packed) AS summary ON summary.profile_id OPERATOR(pg_catalog.=) profile.profile_id");
 	}
 	else if (cutting->summary != NIL)
 	{
 		appendStringInfoString(sql, " LEFT JOIN (SELECT event.profile_id, ");
 		append_null_columns(sql, list_length(cutting->summary));
-		appendStringInfoString(sql, " FROM cdp.events AS event GROUP BY event.profile_id) AS summary ON summary.profile_id OPERATOR(pg_catalog.=) profile.profile_id");
+		appendStringInfoString(sql, " FROM cdp.events AS event");
+		append_share(sql, frame, "event");
+		appendStringInfoString(sql, " GROUP BY event.profile_id) AS summary ON summary.profile_id OPERATOR(pg_catalog.=) profile.profile_id");
 	}
 	if (cutting->none != NIL)
 	{
@@ -568,6 +641,7 @@ append_frame(StringInfo sql, const Compilation *compilation, const Cutting *cutt
 	}
 	if (cutting->shape == EXPRESSION_GIVEN && frame->clock == NULL && frame->population == NULL)
 		appendStringInfoString(sql, " WHERE profile.profile_id OPERATOR(pg_catalog.=) ANY ($1)");
+	append_share(sql, frame, "profile");
 }
 
 /* event.occurred_at <= clock */
@@ -619,12 +693,26 @@ sql_of(Query *query)
 	return result;
 }
 
+static AttrNumber
+column_count(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	AttrNumber	result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	result = ((Form_pg_class) GETSTRUCT(tuple))->relnatts;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* NULL: of several shares, for expressions that read no events. */
 static char *
-compile(List *expressions, ExpressionShape shape, int flags, Query *population)
+compile(List *expressions, ExpressionShape shape, int flags, Query *population, int share, int shares)
 {
 	Compilation compilation;
 	Cutting		cutting = {.shape = shape};
-	Frame		frame = {.population = population};
+	Frame		frame = {.population = population, .share = share, .shares = shares, .at_once = (flags & EXPRESSION_AT_ONCE) != 0};
 	Placing		outer = {.shift = 1};
 	Placing		inner = {0};
 	Oid			types[2];
@@ -698,8 +786,16 @@ compile(List *expressions, ExpressionShape shape, int flags, Query *population)
 		due = cut_mutator(due, &cutting);
 	}
 
+	check_aggregates(&cutting);
 	if (shape == EXPRESSION_EVERYBODY && population == NULL)
 		cutting.packed = pack_counts(cutting.summary, get_attnum(compilation.events, "event_name"), &cutting.places);
+	if (cutting.packed != NIL && frame.at_once)
+		cutting.packed = pack_names(cutting.packed, get_attnum(compilation.events, "event_name"), column_count(compilation.events) + 1, &cutting.names);
+	if (shares > 0 && cutting.summary == NIL && cutting.details == NIL)
+	{
+		compilation_end(&compilation);
+		return NULL;
+	}
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, population != NULL ? "SELECT population.profile_id, population.as_of, population.label" : "SELECT profile.profile_id");
@@ -730,7 +826,7 @@ compile(List *expressions, ExpressionShape shape, int flags, Query *population)
 		outer.details = lappend_int(outer.details, relation_number(query, detail_name(foreach_current_index(cell))));
 	inner.details = outer.details;
 	if (cutting.packed != NIL)
-		fill_packed(query, &inner, &cutting, both(prefilter(cutting.summary), hidden));
+		fill_packed(query, &compilation, &inner, &cutting, both(prefilter(cutting.summary), hidden), frame.at_once ? &frame.at_once : NULL);
 	else
 		fill_subquery(query, inner, "summary", cutting.summary, shape == EXPRESSION_GIVEN ? 1 : 2, both(prefilter(cutting.summary), hidden));
 	foreach (cell, cutting.details)
@@ -763,7 +859,30 @@ compile(List *expressions, ExpressionShape shape, int flags, Query *population)
 char *
 expression_statement(List *expressions, ExpressionShape shape, int flags)
 {
-	return compile(expressions, shape, flags, NULL);
+	return compile(expressions, shape, flags, NULL, 0, 0);
+}
+
+/*
+ * The same for everybody, one query for each share of the people (2 or more),
+ * which several processes can evaluate side by side.  NULL: it is not worth it,
+ * since no events are read.
+ */
+char *
+expression_shared_statement(List *expressions, int flags, int shares)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int share = 0; share < shares; share++)
+	{
+		char	   *part = compile(expressions, EXPRESSION_EVERYBODY, flags, NULL, share, shares);
+
+		if (part == NULL)
+			return NULL;
+		appendStringInfo(&sql, "%s(%s)", share == 0 ? "" : " UNION ALL ", part);
+		pfree(part);
+	}
+	return sql.data;
 }
 
 /*
@@ -776,7 +895,7 @@ expression_statement(List *expressions, ExpressionShape shape, int flags)
 char *
 expression_training_statement(List *expressions, Query *population)
 {
-	return compile(expressions, EXPRESSION_GIVEN, EXPRESSION_AS_OF, population);
+	return compile(expressions, EXPRESSION_GIVEN, EXPRESSION_AS_OF, population, 0, 0);
 }
 
 /* ---------- values as the types of their columns ---------- */

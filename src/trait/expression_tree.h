@@ -65,6 +65,9 @@ extern void expression_fact(ExpressionFacts *facts, const char *kind, const char
 extern void expression_collect_facts(const Compilation *compilation, Node *tree, ExpressionFacts *facts);
 extern Node *expression_single(const char *sql);
 
+/* expression_statement.c */
+extern void expression_check_aggregates(Node *tree);
+
 /* Where the result of an aggregate is found once counts are packed. */
 typedef struct PackedPlace
 {
@@ -73,7 +76,9 @@ typedef struct PackedPlace
 } PackedPlace;
 
 /* expression_pack.c */
-extern Node *pack_constants(Node *node, void *argument);
+extern Node *pack_constants(Node *node, void *at_once);
+extern List *pack_names(List *aggregates, AttrNumber event_name, AttrNumber number, List **names);
+extern Node *packed_number(List *names, AttrNumber event_name);
 extern List *pack_counts(List *aggregates, AttrNumber event_name, PackedPlace **places);
 extern Node *packed_result(List *aggregates, PackedPlace place, int relation, int first);
 

@@ -1,4 +1,4 @@
--- cdp.count_bits, and the statement that counts with it when many expressions are evaluated together.
+-- cdp.count_bits and cdp.name_number, and the statement that counts with it when many expressions are evaluated together.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET timezone = 'UTC';
@@ -33,6 +33,12 @@ SELECT public.combine_any(a) FROM (VALUES ('{1,NULL}'::bigint[])) AS v(a);
 SELECT public.combine_any(a) FROM (SELECT array_fill(1::bigint, ARRAY[65]) AS a) AS v;
 DROP AGGREGATE public.combine_any(bigint[]);
 
+-- which of several names
+SELECT n, cdp.name_number(n, ARRAY['b', 'a', NULL, 'b', '', 'long enough to be no short one']) AS number FROM (VALUES ('a'), ('b'), (''), ('c'), (NULL), ('A'), ('a '), ('long enough to be no short one')) AS v(n);
+SELECT n, cdp.name_number('x' || n, ARRAY['x' || n % 2, 'x2', 'x3']) AS number FROM generate_series(1, 4) AS n;
+SELECT cdp.name_number('a', '{}'), cdp.name_number('a', NULL), cdp.name_number('d', '{{a,b},{c,d}}'), cdp.name_number('b', '[5:6]={a,b}');
+SELECT bool_and(cdp.name_number(n, names) = array_position(names, n)) AS same FROM (SELECT array_agg('name ' || n) AS names FROM generate_series(1, 1000) AS n) AS a, unnest(names) AS n;
+
 -- Thirty segments and traits together, and each by a statement of its own.
 SELECT cdp.setup() IS NOT NULL AS set_up;
 CREATE SCHEMA shop;
@@ -54,7 +60,7 @@ SELECT count(cdp.create_segment('s' || n, CASE n % 7
 FROM generate_series(1, 84) AS n;
 SELECT cdp.create_computed_trait('t' || n, format($$ count(*) FILTER (WHERE event.event_name = 'name %s' AND event.amount > %s) $$, n % 8, n)) IS NULL AS is_null FROM generate_series(1, 3) AS n;
 CALL cdp.refresh();
-CREATE FUNCTION public.differing(OUT name text, OUT problem text) RETURNS SETOF record LANGUAGE plpgsql AS $$
+CREATE FUNCTION public.differing(OUT name text, OUT problem text) RETURNS SETOF record LANGUAGE plpgsql SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
     e record;
     one record;
@@ -72,6 +78,56 @@ SELECT count(*) > 500 AS many, count(DISTINCT segment_id) > 50 AS of_many, max(m
 SELECT bool_and(p.t1 = (SELECT count(*) FROM cdp.events AS e WHERE e.profile_id = p.profile_id AND e.event_name = 'name 1' AND e.amount > 1)
                 AND p.t3 = (SELECT count(*) FROM cdp.events AS e WHERE e.profile_id = p.profile_id AND e.event_name = 'name 3' AND e.amount > 3)) AS same, sum(t1) > 0 AS some, min(t1) = 0 AS and_none FROM cdp.profiles AS p;
 SELECT sql LIKE '%count_bits%' AS is_packed, sql LIKE '%( SELECT (now() -%' AS reads_clock_once FROM (SELECT cdp.expression_sql(array_agg(expression_id), 'everybody') AS sql FROM cdp_data.expression) AS s;
+-- a statement for two processes, of which nothing but the plan depends on how many there are
+SELECT sql LIKE '%UNION ALL%' AS is_shared, sql LIKE '%event.name_number = 1%' AS compares_numbers, sql LIKE '%now()%' AS reads_clock
+FROM (SELECT cdp.expression_sql(array_agg(expression_id), 'shared', 4) AS sql FROM cdp_data.expression) AS s;
+SELECT cdp.create_segment('of_no_events', $$ profile.email LIKE '%1@%' $$) IS NULL AS is_null;
+SELECT cdp.expression_sql(array_agg(expression_id), 'shared') IS NULL AS is_null FROM cdp_data.expression WHERE name = 'of_no_events';
+CREATE FUNCTION public.plan(flags integer) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || (SELECT cdp.expression_sql(array_agg(expression_id), 'shared', flags) FROM cdp_data.expression) LOOP
+        CONTINUE WHEN line !~ '^(Gather|Append)|Workers Planned|Parallel Append|Parallel Seq|GroupAggregate|HashAggregate';
+        RETURN NEXT regexp_replace(line, 'Hash|Group', '');
+    END LOOP;
+END $$;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET max_parallel_workers_per_gather = 3;
+SET min_parallel_table_scan_size = '5TB';
+SELECT * FROM public.plan(4);
+-- what was evaluated by one process, by several, from anew, and after changes
+SET min_parallel_table_scan_size = 0;
+CALL cdp.refresh_segments();
+SELECT * FROM public.differing();
+TRUNCATE cdp_data.segment_member;
+CALL cdp.refresh_segments();
+SELECT * FROM public.differing();
+DELETE FROM shop.event WHERE id % 6 = 0;
+INSERT INTO shop.event SELECT n, 'p' || 1 + (hashint8(n) & 63) || '@example.org', 'name ' || (hashint8(n * 7) & 7), NULL, 3, now() - (hashint8(n * 17) & 63) * interval '1 day' FROM generate_series(1001, 1100) AS n;
+CALL cdp.refresh();
+SELECT * FROM public.differing();
+SELECT bool_and(p.t1 = (SELECT count(*) FROM cdp.events AS e WHERE e.profile_id = p.profile_id AND e.event_name = 'name 1' AND e.amount > 1)
+                AND p.t3 = (SELECT count(*) FROM cdp.events AS e WHERE e.profile_id = p.profile_id AND e.event_name = 'name 3' AND e.amount > 3)) AS same, sum(t1) > 0 AS some FROM cdp.profiles AS p;
+-- what cannot run in other processes is evaluated by one
+CREATE FUNCTION public.at_home(bigint) RETURNS bigint LANGUAGE sql STABLE PARALLEL UNSAFE AS 'SELECT $1';
+SELECT cdp.create_segment('at_home', $$ public.at_home(count(*) FILTER (WHERE event.event_name = 'name 1')) > 1 $$) IS NULL AS is_null;
+CALL cdp.refresh_segments();
+SELECT * FROM public.differing();
+SELECT count(*) > 10 AS some FROM cdp.segment_members WHERE segment = 'at_home';
+-- a clock beyond the calendar does no harm to the others
+SELECT cdp.create_segment('beyond', $$ count(*) FILTER (WHERE event.event_name = 'never' AND event.occurred_at > now() - interval '200000 years') > 0 $$) IS NULL AS is_null;
+SET client_min_messages = error;
+CALL cdp.refresh_segments(on_error => 'report');
+SELECT count(*) FILTER (WHERE status = 'ok') = count(*) AS all_evaluated FROM cdp.segments WHERE name <> 'beyond';
+SELECT cdp.drop_segment('beyond') IS NULL AS is_null;
+SELECT * FROM public.differing();
+RESET ALL;
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+DROP FUNCTION public.plan;
 DROP FUNCTION public.differing;
 SELECT cdp.teardown(false);
 DROP SCHEMA shop CASCADE;
+DROP FUNCTION public.at_home;

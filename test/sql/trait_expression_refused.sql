@@ -115,6 +115,14 @@ SELECT compile_segment('0' || repeat(' + 1', 100000) || ' > 0');
 SELECT compile_segment(repeat('(', 100000) || 'true' || repeat(')', 100000));
 SELECT length(compile_segment((SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s) >= 0', i), ' AND ') FROM generate_series(1, 1000) AS i))) > 1000 AS compiled;
 SELECT compile_segment((SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s) >= 0', i), ' AND ') FROM generate_series(1, 2000) AS i));
+\set VERBOSITY default
+SELECT create_segment('too_many', (SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s) >= 0', i), ' AND ') FROM generate_series(1, 1601) AS i));
+SELECT create_computed_trait('too_many', (SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s * profile.event_count)', i), ' + ') FROM generate_series(1, 1601) AS i));
+-- as many as there may be
+SELECT create_segment('many', (SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s) >= 0', i), ' AND ') FROM generate_series(1, 1600) AS i), refresh => 'batch') IS NOT NULL AS is_there;
+SELECT create_computed_trait('many_of_each', (SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s * profile.event_count)', i), ' + ') FROM generate_series(1, 1600) AS i), refresh => 'batch') IS NULL AS is_null;
+CALL refresh_segments();
+SELECT name, status, error FROM segments WHERE name = 'many';
 
 DROP TABLE shop_event CASCADE;
 SELECT teardown(false);
