@@ -140,6 +140,26 @@ $eras$;
 COMMENT ON FUNCTION cdp.segment_eras() IS
 'Internal: the ranges of change_id (past the first, up to the second; NULL: the current one) that were written in one cluster.';
 
+CREATE FUNCTION cdp.changes_left(from_era bigint, from_transaction xid8, from_change bigint, before_transaction xid8,
+    OUT era bigint, OUT after_transaction xid8, OUT after_change bigint, OUT since_change bigint, OUT until_transaction xid8, OUT until_change bigint)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $left$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT e.era, CASE WHEN e.era > from_era THEN '0' ELSE from_transaction END, CASE WHEN e.era > from_era THEN 0 ELSE from_change END,
+           e.since_change,
+           -- Of what came with a restore, all is there.
+           COALESCE(CASE WHEN e.until_change IS NULL THEN before_transaction END, '18446744073709551615'),
+           COALESCE(e.until_change, 9223372036854775807)
+    FROM cdp.segment_eras() AS e WHERE e.era >= from_era ORDER BY e.era;
+END
+$left$;
+COMMENT ON FUNCTION cdp.changes_left(bigint, xid8, bigint, xid8) IS
+'Internal: where the changes past a position and before a transaction (NULL: whatever can be seen) are, era by era: (transaction_id, change_id) is past (after_transaction, after_change), transaction_id below until_transaction, and change_id past since_change up to until_change.';
+
 CREATE FUNCTION cdp.note_restore() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -184,9 +204,6 @@ AS $read$
 DECLARE
     reader record;
     range record;
-    running xid8;
-    from_transaction xid8;
-    from_change bigint;
     wanted bigint := $2;
     given bigint;
 BEGIN
@@ -206,24 +223,19 @@ BEGIN
     END IF;
     -- A second call by the same consumer waits here, and goes on where this one ends.
     reader := cdp.lock_reader($1);
-    running := pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot());
-    from_transaction := reader.transaction_id;
-    from_change := reader.change_id;
-    FOR range IN SELECT e.* FROM cdp.segment_eras() AS e WHERE e.era >= reader.era ORDER BY e.era LOOP
+    FOR range IN
+        SELECT l.* FROM cdp.changes_left(reader.era, reader.transaction_id, reader.change_id, pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())) AS l
+    LOOP
         IF range.era > reader.era THEN
-            from_transaction := '0';
-            from_change := 0;
-            UPDATE cdp_data.segment_reader AS r SET (era, transaction_id, change_id) = ROW(range.era, from_transaction, from_change) WHERE r.consumer = $1;
+            UPDATE cdp_data.segment_reader AS r
+            SET (era, transaction_id, change_id) = ROW(range.era, range.after_transaction, range.after_change) WHERE r.consumer = $1;
         END IF;
         RETURN QUERY
         WITH batch AS MATERIALIZED (
             SELECT c.transaction_id, c.change_id, e.name, c.profile_id, c.is_entry, c.changed_at, c.cause
             FROM cdp_data.segment_change AS c JOIN cdp_data.expression AS e ON e.expression_id = c.segment_id
-            WHERE (c.transaction_id, c.change_id) > (from_transaction, from_change)
-              AND c.change_id > range.since_change
-              -- Of what came with a restore, all is there.
-              AND c.transaction_id < COALESCE(CASE WHEN range.until_change IS NULL THEN running END, '18446744073709551615')
-              AND c.change_id <= COALESCE(range.until_change, 9223372036854775807)
+            WHERE (c.transaction_id, c.change_id) > (range.after_transaction, range.after_change)
+              AND c.change_id > range.since_change AND c.transaction_id < range.until_transaction AND c.change_id <= range.until_change
             ORDER BY c.transaction_id, c.change_id LIMIT wanted
         ), moved AS (
             UPDATE cdp_data.segment_reader AS r
@@ -288,19 +300,13 @@ AS $count$
 DECLARE
     range record;
 BEGIN
-    FOR range IN SELECT e.* FROM cdp.segment_eras() AS e WHERE e.era >= from_era ORDER BY e.era LOOP
-        IF range.era > from_era THEN
-            from_transaction := '0';
-            from_change := 0;
-        END IF;
+    FOR range IN SELECT l.* FROM cdp.changes_left($2, $3, $4, $5) AS l LOOP
         RETURN QUERY
         SELECT c.segment_id, (c.changed_at AT TIME ZONE zone)::date,
                pg_catalog.count(*) FILTER (WHERE c.is_entry), pg_catalog.count(*) FILTER (WHERE NOT c.is_entry)
         FROM cdp_data.segment_change AS c
-        WHERE (c.transaction_id, c.change_id) > (from_transaction, from_change)
-          AND c.change_id > range.since_change
-          AND c.transaction_id < COALESCE(CASE WHEN range.until_change IS NULL THEN before_transaction END, '18446744073709551615')
-          AND c.change_id <= COALESCE(range.until_change, 9223372036854775807)
+        WHERE (c.transaction_id, c.change_id) > (range.after_transaction, range.after_change)
+          AND c.change_id > range.since_change AND c.transaction_id < range.until_transaction AND c.change_id <= range.until_change
         GROUP BY 1, 2;
     END LOOP;
 END
