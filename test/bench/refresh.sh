@@ -110,11 +110,11 @@ refresh_again()
 change()
 {
 	sql -v residue="$1" -v time="$2" <<-'SQL'
-		UPDATE workload.crm SET phone = NULL, modified = modified + interval '1 day', loaded_at = :'time' WHERE hashtext(id) % 1000 = :residue;
-		UPDATE workload.pos SET email = NULL, sold_at = sold_at + interval '1 day', loaded_at = :'time' WHERE hashtext(id) % 1000 = :residue;
-		UPDATE workload.app SET email = NULL, seen_at = seen_at + interval '1 day', loaded_at = :'time' WHERE hashtext(id) % 1000 = :residue;
-		UPDATE workload.web SET email = 'changed' || id || '@example.net', seen_at = seen_at + interval '1 day', loaded_at = :'time' WHERE hashtext(id) % 1000 = :residue;
-		UPDATE workload.event SET path = '/changed', at = at + interval '1 second', loaded_at = :'time' WHERE hashint8(id) % 1000 = :residue;
+		UPDATE workload.crm SET phone = NULL, modified = modified + interval '1 day', loaded_at = :'time' WHERE hashtext(id) % 1000 IN (:residue, -:residue);
+		UPDATE workload.pos SET email = NULL, sold_at = sold_at + interval '1 day', loaded_at = :'time' WHERE hashtext(id) % 1000 IN (:residue, -:residue);
+		UPDATE workload.app SET email = NULL, seen_at = seen_at + interval '1 day', loaded_at = :'time' WHERE hashtext(id) % 1000 IN (:residue, -:residue);
+		UPDATE workload.web SET email = 'changed' || id || '@example.net', seen_at = seen_at + interval '1 day', loaded_at = :'time' WHERE hashtext(id) % 1000 IN (:residue, -:residue);
+		UPDATE workload.event SET path = '/changed', at = at + interval '1 second', loaded_at = :'time' WHERE hashint8(id) % 1000 IN (:residue, -:residue);
 		VACUUM (ANALYZE) workload.crm, workload.pos, workload.app, workload.web, workload.event;
 		CHECKPOINT;
 	SQL
