@@ -106,3 +106,27 @@ given_text_calls_volatile(Node *node)
 {
 	return check_functions_in_node(node, is_volatile, NULL);
 }
+
+static bool
+find_set_returning(Node *node, void *argument)
+{
+	if (node == NULL)
+		return false;
+	if ((IsA(node, FuncExpr) && castNode(FuncExpr, node)->funcretset) ||
+		(IsA(node, OpExpr) && castNode(OpExpr, node)->opretset))
+	{
+		*(int *) argument = exprLocation(node);
+		return true;
+	}
+	return expression_tree_walker(node, find_set_returning, argument);
+}
+
+/* Where an analysed tree calls a set-returning function; -1: nowhere, or that is not known. */
+int
+given_text_set_returning(Node *tree)
+{
+	int			location = -1;
+
+	(void) find_set_returning(tree, &location);
+	return location;
+}

@@ -13,5 +13,6 @@ extern int	given_text_character(const char *text, int location);
 extern int	given_text_position(const char *text, int location);
 extern RawStmt *given_text_parse(const char *text, bool *has_more, int *location);
 extern bool given_text_calls_volatile(Node *node);
+extern int	given_text_set_returning(Node *tree);
 
 #endif							/* CDP_GIVEN_TEXT_H */

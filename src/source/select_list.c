@@ -191,20 +191,6 @@ refuse_walker(Node *node, void *argument)
 	return expression_tree_walker(node, refuse_walker, argument);
 }
 
-static bool
-find_set_returning(Node *node, void *argument)
-{
-	if (node == NULL)
-		return false;
-	if ((IsA(node, FuncExpr) && castNode(FuncExpr, node)->funcretset) ||
-		(IsA(node, OpExpr) && castNode(OpExpr, node)->opretset))
-	{
-		*(int *) argument = exprLocation(node);
-		return true;
-	}
-	return expression_tree_walker(node, find_set_returning, argument);
-}
-
 static void
 refuse_features(Reading *reading, Query *query)
 {
@@ -224,7 +210,7 @@ refuse_features(Reading *reading, Query *query)
 	else if (query->hasTargetSRFs)
 	{
 		what = "a set-returning function";
-		(void) find_set_returning((Node *) query->targetList, &location);
+		location = given_text_set_returning((Node *) query->targetList);
 	}
 	if (what != NULL)
 		ereport(ERROR,

@@ -500,20 +500,6 @@ refuse_temporary(const Reading *reading, Node *tree)
 		refuse(reading, "read temporary objects", "Other sessions, which evaluate it too, have others of that name or none.", location);
 }
 
-static bool
-find_set_returning(Node *node, void *argument)
-{
-	if (node == NULL)
-		return false;
-	if ((IsA(node, FuncExpr) && castNode(FuncExpr, node)->funcretset) ||
-		(IsA(node, OpExpr) && castNode(OpExpr, node)->opretset))
-	{
-		*(int *) argument = exprLocation(node);
-		return true;
-	}
-	return expression_tree_walker(node, find_set_returning, argument);
-}
-
 /* The type of the value is one that can be kept. */
 static void
 check_type(const Reading *reading, Node *tree)
@@ -795,12 +781,7 @@ expression_analyse(Compilation *compilation, const Expression *expression, Expre
 	if (inner->hasWindowFuncs)
 		refuse(&reading, "contain a window function", "An expression gives one value for each person.", locate_windowfunc(tree));
 	if (inner->hasTargetSRFs)
-	{
-		int			location = -1;
-
-		(void) find_set_returning(tree, &location);
-		refuse(&reading, "contain a set-returning function", "An expression gives one value for each person.", location);
-	}
+		refuse(&reading, "contain a set-returning function", "An expression gives one value for each person.", given_text_set_returning(tree));
 	(void) check_walker(tree, &reading);
 	refuse_temporary(&reading, tree);
 	check_type(&reading, tree);
