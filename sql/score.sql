@@ -217,10 +217,8 @@ BEGIN
             HINT = 'Use replace => true.';
     END IF;
 
-    -- The sub-select stands alone, so a statement looks the model up once.
     PERFORM cdp.declare_expression('trait', $1,
-        pg_catalog.format(E'(%s\n)::pg_catalog.float8', cdp.put_model($3, pg_catalog.format(
-            '(SELECT m.value::%s FROM cdp.models AS m WHERE m.name OPERATOR(pg_catalog.=) %L AND m.is_current)', model_type, $2))),
+        pg_catalog.format(E'(%s\n)::pg_catalog.float8', cdp.put_model($3, cdp.model_look_up(model_type, $2))),
         false, 'batch', true, $4, $5, $6, $7, true, $8);
     -- With a search_path of its own it is evaluated after the score, from the stored value; what reads it comes after it.
     PERFORM cdp.declare_expression('trait', $1 || '_percentile',
@@ -229,6 +227,7 @@ BEGIN
     -- What it was tells nothing of what it will be.
     IF (known.model, known.expression, known.search_path) IS DISTINCT FROM ($2, $3, $7) THEN
         DELETE FROM cdp_data.score_state AS s WHERE s.name = $1;
+        DELETE FROM cdp_data.score_input AS s WHERE s.name = $1;
     END IF;
     INSERT INTO cdp_data.score AS s (name, model, expression, search_path) VALUES ($1, $2, $3, $7)
     ON CONFLICT ON CONSTRAINT score_pkey DO UPDATE SET model = EXCLUDED.model, expression = EXCLUDED.expression, search_path = EXCLUDED.search_path
@@ -270,6 +269,7 @@ BEGIN
     END IF;
     DELETE FROM cdp_data.score AS s WHERE s.name = $1;
     DELETE FROM cdp_data.score_state AS s WHERE s.name = $1;
+    DELETE FROM cdp_data.score_input AS s WHERE s.name = $1;
 END
 $drop$;
 COMMENT ON FUNCTION cdp.drop_score(text, boolean) IS
@@ -281,9 +281,12 @@ CREATE FUNCTION cdp.note_scores(expression_ids integer[], scored_at timestamptz)
 AS $note$
 #variable_conflict use_column
 DECLARE
+    -- Among fewer, cdp.health does not look at the index.
+    enough CONSTANT bigint := 200;
     scored record;
     previous record;
     people bigint;
+    everybody bigint;
     percentiles double precision[];
     borders double precision[];
     expected double precision[];
@@ -296,13 +299,13 @@ BEGIN
         CROSS JOIN LATERAL (SELECT m.* FROM cdp_data.model AS m WHERE m.name = s.model ORDER BY m.version DESC LIMIT 1) AS m
         WHERE e.kind = 'trait' AND e.expression_id = ANY ($1)
     LOOP
-        EXECUTE pg_catalog.format('SELECT pg_catalog.count(r.%1$I), pg_catalog.percentile_disc(ARRAY(SELECT i / 100.0::double precision FROM pg_catalog.generate_series(1, 99) AS i)) WITHIN GROUP (ORDER BY r.%1$I) FROM cdp_data.profile_row AS r', scored.name)
-        INTO people, percentiles;
+        EXECUTE pg_catalog.format('SELECT pg_catalog.count(r.%1$I), pg_catalog.percentile_disc(ARRAY(SELECT i / 100.0::double precision FROM pg_catalog.generate_series(1, 99) AS i)) WITHIN GROUP (ORDER BY r.%1$I), pg_catalog.count(*) FROM cdp_data.profile_row AS r', scored.name)
+        INTO people, percentiles, everybody;
         borders := scored.bounds;
         expected := scored.shares;
         IF borders IS NULL THEN
-            -- The first refresh with a version is what later ones are compared with.
-            SELECT s.bounds, s.expected_shares INTO borders, expected FROM cdp_data.score_state AS s WHERE s.name = scored.name AND s.model_id = scored.model_id;
+            -- The first refresh with a version, and with people enough, is what later ones are compared with.
+            SELECT s.bounds, s.expected_shares INTO borders, expected FROM cdp_data.score_state AS s WHERE s.name = scored.name AND s.model_id = scored.model_id AND s.people >= enough;
             IF borders IS NULL THEN
                 SELECT pg_catalog.array_agg(DISTINCT percentiles[i] ORDER BY percentiles[i]) INTO borders
                 FROM pg_catalog.generate_series(10, 90, 10) AS i WHERE percentiles[i] IS NOT NULL;
@@ -314,17 +317,18 @@ BEGIN
                                    LEFT JOIN (SELECT pg_catalog.width_bucket(r.%1$I, $1) AS bin, pg_catalog.count(*) AS count
                                               FROM cdp_data.profile_row AS r WHERE r.%1$I IS NOT NULL GROUP BY 1) AS c ON c.bin = b', scored.name)
         INTO now_shares USING borders, people;
-        INSERT INTO cdp_data.score_state AS s (name, model_id, scored_at, people, percentile_bounds, bounds, expected_shares, shares, drift)
+        INSERT INTO cdp_data.score_state AS s (name, model_id, scored_at, people, percentile_bounds, bounds, expected_shares, shares, drift, input_note)
         VALUES (scored.name, scored.model_id, $2, people, percentiles, borders, COALESCE(expected, now_shares), now_shares,
-                cdp.stability_index(COALESCE(expected, now_shares), now_shares))
+                cdp.stability_index(COALESCE(expected, now_shares), now_shares), cdp.note_inputs(scored.name, scored.model_id, everybody, $2))
         ON CONFLICT ON CONSTRAINT score_state_pkey DO UPDATE
         SET model_id = EXCLUDED.model_id, scored_at = EXCLUDED.scored_at, people = EXCLUDED.people, percentile_bounds = EXCLUDED.percentile_bounds,
-            bounds = EXCLUDED.bounds, expected_shares = EXCLUDED.expected_shares, shares = EXCLUDED.shares, drift = EXCLUDED.drift;
+            bounds = EXCLUDED.bounds, expected_shares = EXCLUDED.expected_shares, shares = EXCLUDED.shares, drift = EXCLUDED.drift,
+            input_note = EXCLUDED.input_note;
     END LOOP;
 END
 $note$;
 COMMENT ON FUNCTION cdp.note_scores(integer[], timestamptz) IS
-'Part of cdp.refresh: notes of the scores among evaluated expressions by which model they are, how they are distributed, and how far that is from training.';
+'Part of cdp.refresh: notes of the scores among evaluated expressions by which model they are, how they and the features are distributed, and how far that is from training.';
 
 -- ---------- health ----------
 
@@ -336,6 +340,8 @@ AS $health$
 #variable_conflict use_column
 DECLARE
     days CONSTANT integer := (SELECT o.value::integer FROM cdp.options AS o WHERE o.name = 'max_model_age');
+    moderate CONSTANT double precision := 0.1;
+    large CONSTANT double precision := 0.25;
 BEGIN
     RETURN QUERY
     SELECT 'model is old', 'warning', pg_catalog.format('model "%s" was registered %s days ago', m.name, pg_catalog.date_part('day', pg_catalog.now() - m.registered_at)),
@@ -348,11 +354,21 @@ BEGIN
     SELECT 'scores have drifted', 'warning', pg_catalog.format('score "%s" is distributed otherwise than when its model was trained: stability index %s', s.name, pg_catalog.round(s.drift::numeric, 2)),
            'Look at what changed in its input (cdp.scores has the shares), and train the model again.', s.scored_at
     -- Among few people the index is above that by chance.
-    FROM cdp.scores AS s WHERE s.drift > 0.25 AND s.people >= 200;
+    FROM cdp.scores AS s WHERE s.drift > 0.25 AND s.people >= 200
+    UNION ALL
+    SELECT 'features have drifted', CASE WHEN d.most > large THEN 'warning' ELSE 'info' END,
+           pg_catalog.format('model "%s" of score "%s" gets features that are distributed otherwise than when it was trained: %s%s', d.model, d.score,
+               pg_catalog.array_to_string(d.features[1:5], ', '), CASE WHEN pg_catalog.cardinality(d.features) > 5 THEN pg_catalog.format(' and %s more', pg_catalog.cardinality(d.features) - 5) END),
+           'See cdp.score_inputs for their shares: mend what is wrong where they come from, or train the model again on recent rows and register it with cdp.register_model.', d.since
+    FROM (SELECT i.score, i.model, pg_catalog.max(i.drift) AS most, pg_catalog.min(i.drifted_since) AS since,
+                 pg_catalog.array_agg(pg_catalog.format('%s %s', i.feature, pg_catalog.round(i.drift::numeric, 2)) ORDER BY i.drift DESC, i.place) AS features
+          -- What is moderate happens by chance among hundreds of people.
+          FROM cdp.score_inputs AS i WHERE i.drift > large AND i.people >= 200 OR i.drift > moderate AND i.people >= 1000
+          GROUP BY i.score, i.model) AS d;
 END
 $health$;
 COMMENT ON FUNCTION cdp.score_health() IS
-'Part of cdp.health: models of scores that are older than the option max_model_age, and scores whose distribution has drifted.';
+'Part of cdp.health: models of scores that are older than the option max_model_age, and scores and features whose distribution has drifted.';
 
 -- ---------- views ----------
 
@@ -380,7 +396,7 @@ BEGIN
 
     CREATE OR REPLACE VIEW cdp.scores AS
         SELECT s.name, s.model, s.expression, m.version AS model_version, t.model_id, t.scored_at, t.people, t.drift,
-               t.bounds, t.expected_shares, t.shares, t.percentile_bounds, x.status, x.error, x.hint, e.owner, e.description, s.created_at
+               t.bounds, t.expected_shares, t.shares, t.percentile_bounds, x.status, x.error, x.hint, e.owner, e.description, s.created_at, t.input_note
         FROM cdp_data.score AS s
         JOIN cdp_data.expression AS e ON e.kind OPERATOR(pg_catalog.=) 'trait' AND e.name OPERATOR(pg_catalog.=) s.name
         LEFT JOIN cdp_data.expression_state AS x ON x.expression_id OPERATOR(pg_catalog.=) e.expression_id
@@ -405,6 +421,30 @@ BEGIN
     COMMENT ON COLUMN cdp.scores.owner IS 'role under which it runs';
     COMMENT ON COLUMN cdp.scores.description IS 'what it is for';
     COMMENT ON COLUMN cdp.scores.created_at IS 'when it was declared';
+    COMMENT ON COLUMN cdp.scores.input_note IS 'why its features are not compared with those at training, and the scores alone are; NULL: cdp.score_inputs compares them';
+
+    CREATE OR REPLACE VIEW cdp.score_inputs AS
+        SELECT i.name AS score, i.feature, i.drift, i.drifted_since, i.people, i.bounds, i.levels, i.expected_shares, i.shares, i.measured_at,
+               m.name AS model, m.version AS model_version, i.model_id, i.place
+        FROM cdp_data.score_input AS i
+        JOIN cdp_data.score AS s ON s.name OPERATOR(pg_catalog.=) i.name
+        JOIN cdp_data.expression AS e ON e.kind OPERATOR(pg_catalog.=) 'trait' AND e.name OPERATOR(pg_catalog.=) s.name
+        JOIN cdp_data.model AS m ON m.model_id OPERATOR(pg_catalog.=) i.model_id;
+    COMMENT ON VIEW cdp.score_inputs IS 'features of scores: how they are distributed among those who are scored, and how they were when the model was trained';
+    COMMENT ON COLUMN cdp.score_inputs.score IS 'name of the score';
+    COMMENT ON COLUMN cdp.score_inputs.feature IS 'name of the feature, name[i] of an element of an array';
+    COMMENT ON COLUMN cdp.score_inputs.drift IS 'population stability index of the two distributions: up to 0.1 little has changed, above 0.25 much';
+    COMMENT ON COLUMN cdp.score_inputs.drifted_since IS 'since which refresh it has been above 0.1; NULL: it is not';
+    COMMENT ON COLUMN cdp.score_inputs.people IS 'how many people were looked at: those who are scored, or a sample of about 10,000 of them, the same at each refresh';
+    COMMENT ON COLUMN cdp.score_inputs.bounds IS 'of a number: ascending borders of the bins';
+    COMMENT ON COLUMN cdp.score_inputs.levels IS 'of a category: levels that at least one of a hundred training rows had';
+    COMMENT ON COLUMN cdp.score_inputs.expected_shares IS 'share of training rows below the first border, from each to the next, from the last one on, and without a value; or of each level, of others, and without one';
+    COMMENT ON COLUMN cdp.score_inputs.shares IS 'the same of people now';
+    COMMENT ON COLUMN cdp.score_inputs.measured_at IS 'when they were looked at';
+    COMMENT ON COLUMN cdp.score_inputs.model IS 'name of the model';
+    COMMENT ON COLUMN cdp.score_inputs.model_version IS 'version of the model';
+    COMMENT ON COLUMN cdp.score_inputs.model_id IS 'key of that version';
+    COMMENT ON COLUMN cdp.score_inputs.place IS 'place of the feature in the model, counted from 1';
 END
 $views$;
 COMMENT ON FUNCTION cdp.setup_score_views() IS 'Part of cdp.setup(): creates or replaces the views of the capability score.';

@@ -60,7 +60,8 @@ BEGIN
         bounds double precision[],
         expected_shares double precision[],
         shares double precision[],
-        drift double precision
+        drift double precision,
+        input_note text
     );
     COMMENT ON TABLE cdp_data.score_state IS 'the latest evaluation of each score for everybody';
     COMMENT ON COLUMN cdp_data.score_state.name IS 'score';
@@ -72,6 +73,36 @@ BEGIN
     COMMENT ON COLUMN cdp_data.score_state.expected_shares IS 'share of scores in each bin at training, or at the first refresh with this version of the model';
     COMMENT ON COLUMN cdp_data.score_state.shares IS 'the same now';
     COMMENT ON COLUMN cdp_data.score_state.drift IS 'population stability index of the two';
+    COMMENT ON COLUMN cdp_data.score_state.input_note IS 'why its features are not compared with those at training; NULL: score_input compares them';
+
+    CREATE TABLE cdp_data.score_input (
+        name text COLLATE "C" NOT NULL,
+        place integer NOT NULL,
+        model_id integer NOT NULL,
+        feature text NOT NULL,
+        bounds double precision[],
+        levels text[],
+        expected_shares double precision[] NOT NULL,
+        shares double precision[] NOT NULL,
+        people bigint NOT NULL,
+        drift double precision,
+        drifted_since timestamptz,
+        measured_at timestamptz NOT NULL,
+        CONSTRAINT score_input_pkey PRIMARY KEY (name, place)
+    );
+    COMMENT ON TABLE cdp_data.score_input IS 'the features of each score, as of its latest evaluation for everybody; see cdp.score_inputs';
+    COMMENT ON COLUMN cdp_data.score_input.name IS 'score';
+    COMMENT ON COLUMN cdp_data.score_input.place IS 'place of the feature in the model, counted from 1';
+    COMMENT ON COLUMN cdp_data.score_input.model_id IS 'version of the model';
+    COMMENT ON COLUMN cdp_data.score_input.feature IS 'name of the feature';
+    COMMENT ON COLUMN cdp_data.score_input.bounds IS 'of a number: borders of the bins';
+    COMMENT ON COLUMN cdp_data.score_input.levels IS 'of a category: levels that are not rare';
+    COMMENT ON COLUMN cdp_data.score_input.expected_shares IS 'share of training rows in each bin, or of each level, of others, and without a value';
+    COMMENT ON COLUMN cdp_data.score_input.shares IS 'the same of people now';
+    COMMENT ON COLUMN cdp_data.score_input.people IS 'how many people were looked at';
+    COMMENT ON COLUMN cdp_data.score_input.drift IS 'population stability index of the two';
+    COMMENT ON COLUMN cdp_data.score_input.drifted_since IS 'since which evaluation it has been above 0.1';
+    COMMENT ON COLUMN cdp_data.score_input.measured_at IS 'when';
 END
 $storage$;
 COMMENT ON FUNCTION cdp.setup_score_storage() IS 'Part of cdp.setup(): the tables of models and scores.';

@@ -296,7 +296,7 @@ BEGIN ATOMIC
         ('sources'), ('refresh_log'), ('health'),
         ('profiles'), ('profile_values'), ('events'), ('traits'), ('computed_traits'),
         ('segments'), ('segment_dependencies'), ('segment_members'), ('segment_changes'), ('segment_daily'), ('profile_segments'),
-        ('models'), ('scores')) AS v(name);
+        ('models'), ('scores'), ('score_inputs')) AS v(name);
 END;
 COMMENT ON FUNCTION cdp.view_names() IS 'Internal: the views that cdp.setup() creates in schema cdp.';
 

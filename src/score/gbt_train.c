@@ -18,6 +18,7 @@
 #include "score/document.h"
 #include "score/gbt.h"
 #include "score/gbt_model.h"
+#include "score/inputs.h"
 #include "score/training.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -46,6 +47,7 @@ typedef struct GbtRows
 	double	   *numbers;
 	double	   *row;
 	int		   *levels;
+	InputSums  *inputs;
 	int64		skipped;
 	double		weight;
 	double		positive;
@@ -146,6 +148,7 @@ know_columns(GbtRows *rows, int length)
 	rows->numbers = cdp_palloc0_array(double, inputs->numbers + 1);
 	rows->levels = cdp_palloc0_array(int, inputs->categories + 1);
 	rows->row = cdp_palloc0_array(double, inputs->terms);
+	rows->inputs = input_sums_create(rows->context, inputs);
 	MemoryContextSwitchTo(outer_context);
 }
 
@@ -182,6 +185,7 @@ take_row(void *argument, TupleTableSlot *slot)
 	logit_numbers_with_nulls(array, rows->numbers);
 	logit_levels_with_nulls(rows->training->model, isnull[3] ? NULL : DatumGetArrayTypeP(values[3]), rows->levels);
 	gbt_fill_row(rows->training->model, rows->numbers, rows->levels, rows->row);
+	input_sums_add(rows->inputs, rows->training->model->numbers, rows->numbers, rows->levels, weight);
 
 	reserve_row(rows);
 	target = rows->matrix + rows->rows * rows->columns;
@@ -434,6 +438,7 @@ cdp_train_gbt(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("XGBoost could not train: %s", result.message)));
 
+	input_sums_finish(rows.inputs, training.model);
 	model.inputs = training.model;
 	PG_TRY();
 	{

@@ -12,6 +12,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "score/document.h"
+#include "score/inputs.h"
 #include "score/logit_model.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -58,6 +59,7 @@ logit_features_write(StringInfo text, const LogitModel *model)
 			}
 			appendStringInfoChar(text, ']');
 		}
+		input_bins_write(text, feature);
 		appendStringInfoChar(text, '}');
 	}
 	appendStringInfoChar(text, ']');
@@ -193,6 +195,7 @@ read_feature(JsonbContainer *object, LogitFeature *feature)
 	}
 	else
 		document_invalid("a feature's type is not number, vector or category");
+	input_bins_read(object, feature);
 }
 
 /*

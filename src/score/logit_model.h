@@ -22,6 +22,15 @@ typedef enum LogitFeatureKind
 	LOGIT_CATEGORY				/* text: an indicator for each level but the first */
 } LogitFeatureKind;
 
+/* How an input was distributed at training: see inputs.h */
+typedef struct LogitBins
+{
+	int			bound_count;	/* of a number */
+	double	   *bounds;			/* ascending */
+	int			share_count;
+	double	   *shares;			/* of each bin, or level; then of others (levels), then of NULL */
+} LogitBins;
+
 typedef struct LogitFeature
 {
 	char	   *name;
@@ -31,6 +40,8 @@ typedef struct LogitFeature
 	int			input;			/* where its values begin among the numbers, or its place among the categories */
 	int			level_count;
 	char	  **levels;			/* in bytewise order; the first is the reference */
+	int			bins_count;		/* 0: not known; otherwise one for each number, or one for levels */
+	LogitBins  *bins;
 } LogitFeature;
 
 typedef struct LogitModel

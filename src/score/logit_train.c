@@ -10,6 +10,7 @@
 
 #include "cdp.h"
 #include "query.h"
+#include "score/inputs.h"
 #include "score/logit_rows.h"
 #include "score/logit_step.h"
 #include "score/training.h"
@@ -26,6 +27,7 @@ typedef struct PassResult
 	MemoryContext context;
 	LogitStep  *step;
 	int64		rows;
+	bytea	   *inputs;			/* of the first pass */
 } PassResult;
 
 static void
@@ -45,22 +47,37 @@ take_step(void *argument, TupleTableSlot *slot)
 		result->step = memcpy(palloc(VARSIZE(step)), step, VARSIZE(step));
 		MemoryContextSwitchTo(outer_context);
 	}
+	if (slot->tts_tupleDescriptor->natts < 3)
+		return;
+	value = slot_getattr(slot, 3, &isnull);
+	if (!isnull)
+	{
+		MemoryContext outer_context = MemoryContextSwitchTo(result->context);
+
+		result->inputs = DatumGetByteaPCopy(value);
+		MemoryContextSwitchTo(outer_context);
+	}
 }
 
 /*
- * One pass over the rows with the model as it is.
+ * One pass over the rows with the model as it is.  With inputs, how these are distributed
+ * comes out too, rows with a NULL among them included.
  */
 static LogitSums *
-pass(Training *training)
+pass(Training *training, bytea **inputs)
 {
-	PassResult	result = {CurrentMemoryContext, NULL, 0};
+	PassResult	result = {CurrentMemoryContext, NULL, 0, NULL};
+	const char *categories = training->categories != NULL ? training->categories : "NULL";
+	const char *distributions = "";
 	Datum		document = PointerGetDatum(logit_model_write(training->model));
 	CdpQuery   *query;
 
-	query = cdp_query_prepare_parameters(psprintf("SELECT cdp.logit_step_agg($1, %s, %s, %s, %s), pg_catalog.count(*) FROM (%s\n) AS given",
-												  training->label, training->weight, training->numbers,
-												  training->categories != NULL ? training->categories : "NULL",
-												  training->query),
+	if (inputs != NULL)
+		distributions = psprintf(", cdp.input_sums_agg($1, %s, %s, %s) FILTER (WHERE %s IS NOT NULL)",
+								 training->weight, training->numbers, categories, training->label);
+	query = cdp_query_prepare_parameters(psprintf("SELECT cdp.logit_step_agg($1, %s, %s, %s, %s), pg_catalog.count(*)%s FROM (%s\n) AS given",
+												  training->label, training->weight, training->numbers, categories,
+												  distributions, training->query),
 										 FUNCTION_NAME, &training->model_type, 1);
 	cdp_query_bind(query, &document);
 	cdp_query_run(query, CDP_QUERY_PARALLEL, take_step, &result);
@@ -76,6 +93,8 @@ pass(Training *training)
 				 errmsg("label, weight and features must not be null"),
 				 errhint("With the option nulls => 'skip' such rows are left out and counted.")));
 	result.step->sums.skipped = result.rows - result.step->sums.rows;
+	if (inputs != NULL)
+		*inputs = result.inputs;
 	return &result.step->sums;
 }
 
@@ -120,6 +139,8 @@ cdp_train_logit(PG_FUNCTION_ARGS)
 	LogitFit	fit;
 	LogitOutcome outcome;
 	LogitSums  *sums;
+	bytea	   *inputs = NULL;
+	InputSums  *distributions = NULL;
 	Jsonb	   *document;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "cdp train logit", ALLOCSET_DEFAULT_SIZES);
@@ -147,18 +168,22 @@ cdp_train_logit(PG_FUNCTION_ARGS)
 
 	pass_context = AllocSetContextCreate(context, "cdp train logit pass", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(pass_context);
-	sums = pass(&training);
+	sums = pass(&training, &inputs);
 	MemoryContextSwitchTo(context);
+	if (inputs != NULL)
+		distributions = input_sums_read(context, inputs);
 	find_vector_length(training.model, sums->terms);
 	outcome = logit_fit_start(&fit, sums);
 	while (outcome == LOGIT_SCAN)
 	{
 		MemoryContextReset(pass_context);
 		MemoryContextSwitchTo(pass_context);
-		sums = pass(&training);
+		sums = pass(&training, NULL);
 		MemoryContextSwitchTo(context);
 		outcome = logit_fit_advance(&fit, sums);
 	}
+	if (distributions != NULL)
+		input_sums_finish(distributions, training.model);
 	MemoryContextSwitchTo(outer_context);
 	document = logit_fit_finish(&fit, outcome);
 	MemoryContextDelete(context);

@@ -153,6 +153,13 @@ SELECT cdp.register_model('buys_again', model, quality => (SELECT cdp.quality(cd
 SELECT cdp.create_score('buys_again', 'buys_again', $$ cdp.predict(model, ARRAY[profile.orders, profile.days_since_order]) $$);
 SELECT name, version, type, round((quality->>'auc')::numeric, 2) AS auc FROM cdp.models ORDER BY name;
 
+CALL cdp.refresh();
+SELECT feature, people, drift > 0.25 AS much, drifted_since = measured_at AS since_now
+FROM cdp.score_inputs WHERE score = 'buys_again' ORDER BY place;
+SELECT severity, split_part(detail, ':', 1) AS detail FROM cdp.health WHERE "check" = 'features have drifted';
+SELECT place, feature, bounds, levels, cardinality(shares) AS bins FROM propensity, cdp.feature_shares(model::jsonb);
+SELECT cdp.input_bins(model, ARRAY[30, NULL], ARRAY['fax']) AS bins FROM propensity;
+
 SELECT round(cdp.stability_index(cdp.bin_shares('{1,2,3,4,5,6,7,8}', '{3,5,7}'), cdp.bin_shares('{3,4,5,6,7,8,9,9}', '{3,5,7}'))::numeric, 3) AS index;
 
 SELECT cdp.teardown(false);
