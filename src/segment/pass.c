@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -412,12 +414,13 @@ prepare_statement(Pass *pass, const char *sql)
 /*
  * Into how many shares the people are cut, for processes side by side; 1: not at
  * all.  Each of them reads all events, and joins and aggregates those of its own
- * people only.
+ * people only, so that more of them than processors would be a loss.
  */
 static int
 share_count(const Pass *pass)
 {
 	int			processes = Min(max_parallel_workers_per_gather, max_parallel_workers) + 1;
+	long		processors = sysconf(_SC_NPROCESSORS_ONLN);
 	Relation	events;
 	BlockNumber blocks;
 
@@ -427,7 +430,11 @@ share_count(const Pass *pass)
 	events = table_open(get_relname_relid("event", get_namespace_oid("cdp_data", false)), AccessShareLock);
 	blocks = RelationGetNumberOfBlocks(events);
 	table_close(events, NoLock);
-	return blocks < (BlockNumber) min_parallel_table_scan_size ? 1 : Min(processes, MAX_SHARES);
+	if (blocks < (BlockNumber) min_parallel_table_scan_size)
+		return 1;
+	if (processors > 0 && processors < processes)
+		processes = Max((int) processors, 2);
+	return Min(processes, MAX_SHARES);
 }
 
 /* Evaluates the expressions for everybody.  The owner's rights are in force. */
