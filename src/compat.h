@@ -64,14 +64,15 @@ extern int no_such_variable
 #endif
 
 /*
- * Build all indexes of a table anew.  PostgreSQL 17 wants the statement too.
+ * Build an index of a table anew, its constraint taken for granted.  PostgreSQL
+ * 17 wants the statement too.
  */
 #if PG_VERSION_NUM >= 170000
-#define cdp_reindex_relation(relation) \
-	reindex_relation(NULL, (relation), 0, &(ReindexParams){0})
+#define cdp_reindex_index(index, persistence) \
+	reindex_index(NULL, (index), true, (persistence), &(ReindexParams){0})
 #else
-#define cdp_reindex_relation(relation) \
-	reindex_relation((relation), 0, &(ReindexParams){0})
+#define cdp_reindex_index(index, persistence) \
+	reindex_index((index), true, (persistence), &(ReindexParams){0})
 #endif
 
 /*

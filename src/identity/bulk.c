@@ -1,7 +1,8 @@
 /*
  * bulk.c
  *		Inserting a large part of a table at once: rows go to the heap without
- *		index entries, and the indexes are built afterwards.
+ *		index entries, and the indexes are built afterwards.  One of them may be
+ *		built from keys in order (sorted_index.c).
  *
  * Only for the sole writer of the graph, and for tables with exactly the columns
  * that are given.  Until it commits, an abort leaves the old indexes in place,
@@ -20,6 +21,7 @@
 
 #include "cdp.h"
 #include "identity/bulk.h"
+#include "identity/sorted_index.h"
 
 #define BULK_SLOTS		1000
 #define BULK_BYTES		(1024 * 1024)
@@ -34,6 +36,8 @@ struct BulkInsert
 	int			count;
 	Size		bytes;
 	int64		total;
+	SortedIndex *sorted;		/* NULL: every index reads the table */
+	Oid			sorted_index;
 };
 
 BulkInsert *
@@ -48,6 +52,26 @@ bulk_begin(Relation relation)
 	return bulk;
 }
 
+/*
+ * Has an index brought up to date from the keys, for which bulk_key is called before each
+ * bulk_row; rows is how many there will be at most.  For tables and indexes as
+ * sorted_index_begin wants them, otherwise without effect.
+ */
+void
+bulk_sort_keys(BulkInsert *bulk, Oid index, const char *leading, uint64 rows)
+{
+	bulk->sorted_index = index;
+	bulk->sorted = sorted_index_begin(bulk->relation, index, leading, rows);
+}
+
+/* The key of the next row, which must live until bulk_end. */
+void
+bulk_key(BulkInsert *bulk, const char *key, uint32 length)
+{
+	if (bulk->sorted != NULL)
+		sorted_index_add(bulk->sorted, key, length);
+}
+
 static void
 flush(BulkInsert *bulk)
 {
@@ -60,7 +84,11 @@ flush(BulkInsert *bulk)
 	table_multi_insert(bulk->relation, bulk->slots, bulk->count, bulk->command, TABLE_INSERT_SKIP_FSM, bulk->state);
 	MemoryContextSwitchTo(caller);
 	for (int i = 0; i < bulk->count; i++)
+	{
+		if (bulk->sorted != NULL)
+			sorted_index_place(bulk->sorted, &bulk->slots[i]->tts_tid);
 		ExecClearTuple(bulk->slots[i]);
+	}
 	MemoryContextReset(bulk->context);
 	bulk->total += bulk->count;
 	bulk->count = 0;
@@ -96,14 +124,30 @@ bulk_row(BulkInsert *bulk, const Datum *values, const bool *nulls, Size size)
 		flush(bulk);
 }
 
+static void
+build_indexes(BulkInsert *bulk)
+{
+	List	   *indexes = RelationGetIndexList(bulk->relation);
+	char		persistence = bulk->relation->rd_rel->relpersistence;
+	ListCell   *cell;
+
+	foreach (cell, indexes)
+	{
+		Oid			index = lfirst_oid(cell);
+
+		if (bulk->sorted == NULL || index != bulk->sorted_index || !sorted_index_build(bulk->sorted))
+			cdp_reindex_index(index, persistence);
+		CommandCounterIncrement();
+	}
+	list_free(indexes);
+}
+
 /*
  * Writes the remaining rows and builds the indexes of the table anew.
  */
 void
 bulk_end(BulkInsert *bulk)
 {
-	Oid			relation = RelationGetRelid(bulk->relation);
-
 	flush(bulk);
 	table_finish_bulk_insert(bulk->relation, TABLE_INSERT_SKIP_FSM);
 	FreeBulkInsertState(bulk->state);
@@ -111,7 +155,9 @@ bulk_end(BulkInsert *bulk)
 		ExecDropSingleTupleTableSlot(bulk->slots[i]);
 	CommandCounterIncrement();
 	if (bulk->total > 0)
-		(void) cdp_reindex_relation(relation);
+		build_indexes(bulk);
+	if (bulk->sorted != NULL)
+		sorted_index_free(bulk->sorted);
 	MemoryContextDelete(bulk->context);
 	pfree(bulk);
 }

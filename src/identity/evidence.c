@@ -26,7 +26,21 @@ graph_link_active(const Graph *graph, const GraphLink *link)
 		(link->records > 0 || link->must);
 }
 
-/* The same before the operation. */
+/* Fetches the ends of the changed links that come next. */
+void
+graph_fetch_changed(const Graph *graph, uint32 i)
+{
+	const GraphLink *link;
+
+	if (i + FETCH_AHEAD * 2 >= graph->changed_link_count)
+		return;
+	prefetch(&graph->links[graph->changed_links[i + FETCH_AHEAD * 2]]);
+	link = &graph->links[graph->changed_links[i + FETCH_AHEAD]];
+	prefetch(&graph->identifiers[link->end[0]]);
+	prefetch(&graph->identifiers[link->end[1]]);
+}
+
+/* Whether a link joined its ends before the operation. */
 bool
 graph_link_was_active(const Graph *graph, const GraphLink *link)
 {
@@ -281,6 +295,47 @@ follow_flips(Graph *graph, bool of_blocked)
 }
 
 /*
+ * Fetches in three steps what the records that come next will touch: their
+ * identifiers, the place of the pairs in the look-up table, and the links.  Of
+ * a record that says anything new, that is where its strongest identifier is
+ * usable, which it nearly always is.
+ */
+static inline void
+fetch_ahead(const Graph *graph, uint32 i)
+{
+	const GraphRecord *record;
+
+	if (i + FETCH_AHEAD * 4 < graph->record_count)
+		prefetch(graph->records[i + FETCH_AHEAD * 4].ids);
+	if (i + FETCH_AHEAD * 3 >= graph->record_count)
+		return;
+	record = &graph->records[i + FETCH_AHEAD * 3];
+	for (int k = 0; k < record->id_count; k++)
+		prefetch(&graph->identifiers[record->ids[k]]);
+	record = &graph->records[i + FETCH_AHEAD * 2];
+	for (int k = 1; k < record->id_count; k++)
+		graph_prefetch_pair(graph, record->ids[0], record->ids[k]);
+}
+
+/* The same for links that are there. */
+static inline void
+fetch_links_ahead(Graph *graph, uint32 i)
+{
+	const GraphRecord *record;
+
+	if (i + FETCH_AHEAD >= graph->record_count)
+		return;
+	record = &graph->records[i + FETCH_AHEAD];
+	for (int k = 1; k < record->id_count; k++)
+	{
+		uint32		link = graph_find_pair(graph, record->ids[0], record->ids[k]);
+
+		if (link != NO_INDEX)
+			prefetch(&graph->links[link]);
+	}
+}
+
+/*
  * Brings the links in memory to what the records in memory say now.
  */
 void
@@ -294,6 +349,8 @@ evidence_update(Graph *graph)
 	for (uint32 i = 0; i < counted; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		fetch_ahead(graph, i);
+		fetch_links_ahead(graph, i);
 		update_heads(graph, &graph->records[i]);
 	}
 	update_shared(graph);
@@ -302,6 +359,8 @@ evidence_update(Graph *graph)
 	for (uint32 i = 0; i < graph->record_count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		fetch_ahead(graph, i);
+		fetch_links_ahead(graph, i);
 		update_hub(graph, &graph->records[i]);
 	}
 	load_link_times(graph);
@@ -309,6 +368,7 @@ evidence_update(Graph *graph)
 	{
 		GraphLink  *link = &graph->links[graph->changed_links[i]];
 
+		graph_fetch_changed(graph, i);
 		if (!graph_link_active(graph, link))
 			link->state = LINK_UNUSABLE;
 	}

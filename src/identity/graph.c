@@ -5,6 +5,8 @@
  */
 #include "postgres.h"
 
+#include <sys/resource.h>
+
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
@@ -300,12 +302,74 @@ graph_expect_records(Graph *graph, double records)
 
 	if (expected < 10000)
 		return;
+	/* So full that few look-ups go on to the next place, whatever power of two it comes to. */
+	expected = expected / 3 * 4;
 	recordtable_grow(graph->by_key, expected);
 	valuetable_grow(graph->by_value, expected);
 	u64map_grow(graph->by_pair, expected);
 }
 
+/* Makes room for about so many identifiers and links that are stored. */
+void
+graph_expect_stored(Graph *graph, double identifiers, double links)
+{
+	double		limit = (double) maintenance_work_mem * 1024 / 400;
+
+	identifiers = Min(identifiers, limit) / 3 * 4;
+	links = ((double) graph->by_pair->members + Min(links, limit)) / 3 * 4;
+	if (identifiers > (double) graph->by_id->size)
+		u64map_grow(graph->by_id, (uint64) identifiers);
+	if (links > (double) graph->by_pair->size)
+		u64map_grow(graph->by_pair, (uint64) links);
+	identifiers += (double) graph->by_value->members / 3 * 4;
+	if (identifiers > (double) graph->by_value->size)
+		valuetable_grow(graph->by_value, (uint64) identifiers);
+}
+
+/* Makes room for so many more profiles at once. */
+void
+graph_expect_profiles(Graph *graph, uint32 profiles)
+{
+	uint64		expected = ((uint64) graph->profile_count + profiles) / 3 * 4;
+
+	if (expected > graph->by_profile->size)
+		u64map_grow(graph->by_profile, expected);
+}
+
 /* ---------- identifiers ---------- */
+
+/*
+ * Begins to fetch what interning a value with this hash will read, in three
+ * steps with some work between them: its place in the look-up table, the
+ * identifier that is there, and that one's value.
+ */
+void
+graph_prefetch_value(const Graph *graph, int namespace_index, uint32 hash, int step)
+{
+	const struct valuetable_hash *table = graph->by_value;
+
+	hash = hash_combine(hash, (uint32) namespace_index);
+	if (step == 0)
+	{
+		prefetch(&table->data[hash & table->sizemask]);
+		return;
+	}
+	/* Not far from its home, if it is there. */
+	for (uint32 i = 0; i < 4; i++)
+	{
+		const PositionEntry *entry = &table->data[(hash + i) & table->sizemask];
+
+		if (entry->status == valuetable_SH_EMPTY)
+			return;
+		if (entry->hash != hash)
+			continue;
+		if (step == 1)
+			prefetch(&graph->identifiers[entry->position]);
+		else
+			prefetch(graph->identifiers[entry->position].value);
+		return;
+	}
+}
 
 /*
  * The identifier with this value, made when there is none in memory; whether
@@ -314,10 +378,16 @@ graph_expect_records(Graph *graph, double records)
 uint32
 graph_intern_value(Graph *graph, int namespace_index, const char *value, uint32 length)
 {
+	return graph_intern_hashed(graph, namespace_index, value, length, graph_value_hash(value, length));
+}
+
+/* The same for a value whose graph_value_hash is known. */
+uint32
+graph_intern_hashed(Graph *graph, int namespace_index, const char *value, uint32 length, uint32 hash)
+{
 	uint32		position = graph->identifier_count;
 	GraphIdentifier *identifier;
 	PositionEntry *entry;
-	uint32		hash;
 	bool		found;
 
 	graph->identifiers = graph_grow(graph->context, graph->identifiers, position,
@@ -326,7 +396,6 @@ graph_intern_value(Graph *graph, int namespace_index, const char *value, uint32 
 	identifier->namespace_index = namespace_index;
 	identifier->value = value;
 	identifier->length = length;
-	hash = graph_value_hash(value, length);
 	identifier->hash = hash_combine(hash, (uint32) namespace_index);
 	entry = valuetable_insert_hash(graph->by_value, position, identifier->hash, &found);
 	if (found)
@@ -429,6 +498,13 @@ graph_find_pair(Graph *graph, uint32 a, uint32 b)
 	return entry == NULL ? NO_INDEX : entry->position;
 }
 
+/* Begins to fetch what graph_find_pair will read. */
+void
+graph_prefetch_pair(const Graph *graph, uint32 a, uint32 b)
+{
+	u64map_prefetch(graph->by_pair, pair_key(a, b));
+}
+
 /* A link in memory, without evidence as yet; the pair must not be there. */
 uint32
 graph_new_link(Graph *graph, uint32 a, uint32 b)
@@ -471,12 +547,34 @@ graph_link_changed(Graph *graph, uint32 link)
 
 /* ---------- records ---------- */
 
+/* The hash by which a record is looked up. */
+uint32
+graph_record_hash(uint32 source_hash, const char *key, uint32 key_length)
+{
+	return hash_combine(graph_value_hash(key, key_length), source_hash);
+}
+
+/* Begins to fetch what looking up a record with this hash will read. */
+void
+graph_prefetch_record(const Graph *graph, uint32 hash)
+{
+	prefetch(&graph->by_key->data[hash & graph->by_key->sizemask]);
+}
+
 /*
  * The record with this key in memory, made when there is none.  The source
  * must live as long as the graph; the key is copied.
  */
 uint32
 graph_take_record(Graph *graph, const char *source, const char *key, uint32 key_length, bool *found)
+{
+	return graph_take_hashed(graph, source, key, key_length,
+							 graph_record_hash(graph_value_hash(source, strlen(source)), key, key_length), found);
+}
+
+/* The same for a key whose hash is known. */
+uint32
+graph_take_hashed(Graph *graph, const char *source, const char *key, uint32 key_length, uint32 hash, bool *found)
 {
 	uint32		position = graph->record_count;
 	GraphRecord *record;
@@ -488,8 +586,7 @@ graph_take_record(Graph *graph, const char *source, const char *key, uint32 key_
 	record->source = source;
 	record->key = key;
 	record->key_length = key_length;
-	record->hash = hash_combine(graph_value_hash(key, key_length),
-								graph_value_hash(source, strlen(source)));
+	record->hash = hash;
 	entry = recordtable_insert_hash(graph->by_key, position, record->hash, found);
 	if (*found)
 	{
@@ -517,8 +614,7 @@ graph_has_record(Graph *graph, const char *source, const char *key, uint32 key_l
 	record->source = source;
 	record->key = key;
 	record->key_length = key_length;
-	record->hash = hash_combine(graph_value_hash(key, key_length),
-								graph_value_hash(source, strlen(source)));
+	record->hash = graph_record_hash(graph_value_hash(source, strlen(source)), key, key_length);
 	found = recordtable_lookup_hash(graph->by_key, position, record->hash) != NULL;
 	memset(record, 0, sizeof(*record));
 	return found;
@@ -640,13 +736,20 @@ void
 graph_report_phase(Graph *graph, const char *phase)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	struct rusage usage;
+	double		processor;
 
+	getrusage(RUSAGE_SELF, &usage);
+	processor = (double) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+		(double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / USECS_PER_SEC;
 	if (graph->exclusive)
 		ereport(DEBUG1,
-				(errmsg_internal("%s: %s took %.3f s, %zu MB", graph->cause, phase,
+				(errmsg_internal("%s: %s took %.3f s, %.3f s of processor time, %zu MB", graph->cause, phase,
 								 (double) (now - graph->phase_start) / USECS_PER_SEC,
+								 processor - graph->phase_processor,
 								 graph_memory(graph) / (1024 * 1024))));
 	graph->phase_start = now;
+	graph->phase_processor = processor;
 }
 
 /*

@@ -274,6 +274,7 @@ typedef struct Graph
 
 	TimestampTz now;			/* system time of this operation */
 	TimestampTz phase_start;	/* for messages about progress */
+	double		phase_processor;	/* processor time of the process by then, in seconds */
 	Snapshot	snapshot;
 	Relation	identifier_relation;
 	Relation	record_relation;
@@ -304,16 +305,24 @@ extern void graph_check_readable(void);
 extern void graph_refresh_snapshot(Graph *graph);
 extern void graph_finish(Graph *graph);
 extern void graph_expect_records(Graph *graph, double records);
+extern void graph_expect_stored(Graph *graph, double identifiers, double links);
+extern void graph_expect_profiles(Graph *graph, uint32 profiles);
 extern Size graph_memory(Graph *graph);
 extern char *graph_keep_bytes(Graph *graph, const char *bytes, uint32 length);
 extern void *graph_keep(Graph *graph, Size size);
 extern uint32 graph_intern_value(Graph *graph, int namespace_index, const char *value, uint32 length);
+extern uint32 graph_intern_hashed(Graph *graph, int namespace_index, const char *value, uint32 length, uint32 hash);
+extern void graph_prefetch_value(const Graph *graph, int namespace_index, uint32 hash, int step);
 extern uint32 graph_find_by_id(Graph *graph, int64 id);
 extern void graph_register_id(Graph *graph, uint32 identifier);
 extern uint32 graph_find_pair(Graph *graph, uint32 a, uint32 b);
+extern void graph_prefetch_pair(const Graph *graph, uint32 a, uint32 b);
 extern uint32 graph_new_link(Graph *graph, uint32 a, uint32 b);
 extern void graph_link_changed(Graph *graph, uint32 link);
 extern uint32 graph_take_record(Graph *graph, const char *source, const char *key, uint32 key_length, bool *found);
+extern uint32 graph_take_hashed(Graph *graph, const char *source, const char *key, uint32 key_length, uint32 hash, bool *found);
+extern uint32 graph_record_hash(uint32 source_hash, const char *key, uint32 key_length);
+extern void graph_prefetch_record(const Graph *graph, uint32 hash);
 extern bool graph_has_record(Graph *graph, const char *source, const char *key, uint32 key_length);
 extern uint32 graph_new_component(Graph *graph);
 extern void graph_add_member(Graph *graph, uint32 component, uint32 identifier);
@@ -376,6 +385,7 @@ extern void lock_profiles(Graph *graph, int64 *profile_ids, uint32 count);
 /* evidence.c */
 extern void evidence_update(Graph *graph);
 extern bool graph_link_active(const Graph *graph, const GraphLink *link);
+extern void graph_fetch_changed(const Graph *graph, uint32 i);
 extern bool graph_link_was_active(const Graph *graph, const GraphLink *link);
 
 /* partition.c */

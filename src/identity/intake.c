@@ -43,7 +43,21 @@ intake_init(Intake *intake, Graph *graph, const char *source, struct NormalizeCa
 	intake->source = source;
 	intake->arrival = GetCurrentTransactionStartTimestamp();
 	intake->cache = cache;
+	intake->source_hash = graph_value_hash(source, strlen(source));
 	initStringInfo(&intake->buffer);
+}
+
+/*
+ * Rows need not be in the working set when intake_finish_row returns, which
+ * names no record then; intake_take_ahead sees to it.  For callers with many
+ * rows who keep nothing of theirs.
+ */
+void
+intake_look_ahead(Intake *intake)
+{
+	intake->ahead = cdp_palloc0_array(IntakeRow, INTAKE_ROWS_AHEAD);
+	for (int i = 0; i < INTAKE_ROWS_AHEAD; i++)
+		initStringInfo(&intake->ahead[i].bytes);
 }
 
 void
@@ -216,6 +230,92 @@ intake_deleted(Intake *intake, const char *key, size_t key_length, TimestampTz o
 	return position;
 }
 
+/* A record of a good row, in the working set. */
+static uint32
+take_values(Intake *intake, const char *key, uint32 key_length, uint32 hash, const IntakeValue *values, uint32 count,
+			TimestampTz observed_at, bool has_time)
+{
+	Graph	   *graph = intake->graph;
+	bool		found;
+	uint32		position = graph_take_hashed(graph, intake->source, key, key_length, hash, &found);
+	uint32	   *ids = graph_keep(graph, mul_size(sizeof(uint32), count));
+
+	for (uint32 i = 0; i < count; i++)
+		ids[i] = graph_intern_hashed(graph, values[i].namespace_index, values[i].value, values[i].length, values[i].hash);
+	take_record(intake, position, found, ids, (int) count, observed_at, has_time);
+	return position;
+}
+
+/* Takes in the row that has waited longest. */
+static void
+take_oldest(Intake *intake)
+{
+	IntakeRow  *oldest = &intake->ahead[intake->ahead_taken++ % INTAKE_ROWS_AHEAD];
+	uint32		row = intake->row;
+
+	intake->row = oldest->row;
+	(void) take_values(intake, oldest->bytes.data, oldest->key_length, oldest->hash, oldest->values, oldest->value_count,
+					   oldest->observed_at, oldest->has_time);
+	intake->row = row;
+}
+
+/* Takes in all rows that wait. */
+void
+intake_take_ahead(Intake *intake)
+{
+	while (intake->ahead_taken != intake->ahead_added)
+		take_oldest(intake);
+}
+
+static void
+prefetch_values(const Intake *intake, uint32 number, int step)
+{
+	const IntakeRow *row = &intake->ahead[number % INTAKE_ROWS_AHEAD];
+
+	for (uint32 i = 0; i < row->value_count; i++)
+		graph_prefetch_value(intake->graph, row->values[i].namespace_index, row->values[i].hash, step);
+}
+
+/* Lets a row wait until others have come after it. */
+static void
+add_ahead(Intake *intake, const char *key, uint32 key_length, uint32 hash, uint32 count, TimestampTz observed_at, bool has_time)
+{
+	IntakeRow  *row;
+	char	   *bytes;
+
+	if (intake->ahead_added - intake->ahead_taken == INTAKE_ROWS_AHEAD)
+		take_oldest(intake);
+	row = &intake->ahead[intake->ahead_added % INTAKE_ROWS_AHEAD];
+	row->key_length = key_length;
+	row->hash = hash;
+	row->observed_at = observed_at;
+	row->has_time = has_time;
+	row->row = intake->row;
+	row->value_count = count;
+	while (row->value_capacity < count)
+		row->values = graph_grow(intake->graph->context, row->values, row->value_capacity, &row->value_capacity, sizeof(IntakeValue));
+	memcpy(row->values, intake->values, sizeof(IntakeValue) * count);
+	resetStringInfo(&row->bytes);
+	appendBinaryStringInfo(&row->bytes, key, (int) key_length);
+	for (uint32 i = 0; i < count; i++)
+		appendBinaryStringInfo(&row->bytes, row->values[i].value, (int) row->values[i].length);
+	/* Only now does the buffer stay where it is. */
+	bytes = row->bytes.data + key_length;
+	for (uint32 i = 0; i < count; i++)
+	{
+		row->values[i].value = bytes;
+		bytes += row->values[i].length;
+	}
+	graph_prefetch_record(intake->graph, hash);
+	prefetch_values(intake, intake->ahead_added, 0);
+	if (intake->ahead_added - intake->ahead_taken >= INTAKE_ROWS_AHEAD / 3 * 2)
+	{
+		prefetch_values(intake, intake->ahead_added - INTAKE_ROWS_AHEAD / 3, 1);
+		prefetch_values(intake, intake->ahead_added - INTAKE_ROWS_AHEAD / 3 * 2, 2);
+	}
+	intake->ahead_added++;
+}
+
 /*
  * Makes a record of the values added since intake_begin_row, or says why not.
  */
@@ -226,9 +326,7 @@ intake_finish_row(Intake *intake, const char *key, size_t key_length,
 	Graph	   *graph = intake->graph;
 	Rejection	rejection = {NULL, NULL};
 	uint32		count = 0;
-	uint32	   *ids;
-	uint32		position;
-	bool		found;
+	uint32		hash;
 
 	*result = NO_INDEX;
 	if (key == NULL)
@@ -268,13 +366,13 @@ intake_finish_row(Intake *intake, const char *key, size_t key_length,
 		}
 	}
 
-	position = graph_take_record(graph, intake->source, key, key_length, &found);
-	ids = graph_keep(graph, mul_size(sizeof(uint32), count));
 	for (uint32 i = 0; i < count; i++)
-		ids[i] = graph_intern_value(graph, intake->values[i].namespace_index,
-									intake->values[i].value, intake->values[i].length);
-	*result = position;
-	take_record(intake, position, found, ids, count, observed_at, has_time);
+		intake->values[i].hash = graph_value_hash(intake->values[i].value, intake->values[i].length);
+	hash = graph_record_hash(intake->source_hash, key, (uint32) key_length);
+	if (intake->ahead != NULL)
+		add_ahead(intake, key, (uint32) key_length, hash, count, observed_at, has_time);
+	else
+		*result = take_values(intake, key, (uint32) key_length, hash, intake->values, count, observed_at, has_time);
 	return rejection;
 }
 

@@ -942,7 +942,8 @@ whole_profile(Graph *graph, TupleTableSlot *slot)
 {
 	uint32		position = graph_find_profile(graph, DatumGetInt64(slot->tts_values[PROFILE_ID]), true);
 
-	fill_profile(&graph->profiles[position], slot);
+	if (!graph->profiles[position].is_loaded)
+		fill_profile(&graph->profiles[position], slot);
 }
 
 static void
@@ -972,6 +973,8 @@ load_all_profiles(Graph *graph)
 void
 load_whole(Graph *graph)
 {
+	/* What the last index build counted. */
+	graph_expect_stored(graph, graph->identifier_relation->rd_rel->reltuples, graph->link_relation->rd_rel->reltuples);
 	scan_relation(graph, graph->identifier_relation, whole_identifier);
 	graph->whole = true;
 	scan_relation(graph, graph->link_relation, whole_link);

@@ -29,31 +29,20 @@
 
 typedef struct SortableLink
 {
-	int32		stronger;		/* priority; -1 for must-links */
-	int32		weaker;
+	uint64		rank;			/* priorities of the stronger and the weaker end; 0 for must-links */
 	int64		time;
 	uint32		link;
 } SortableLink;
 
+/* The order of links with the same rank and time. */
 static int
-compare_links(const void *left, const void *right, void *argument)
+compare_ends(const SortableLink *a, const SortableLink *b, const Graph *graph)
 {
-	const SortableLink *a = left;
-	const SortableLink *b = right;
-	const Graph *graph = argument;
-	const GraphLink *x;
-	const GraphLink *y;
+	const GraphLink *x = &graph->links[a->link];
+	const GraphLink *y = &graph->links[b->link];
 	int			order;
 
-	if (a->stronger != b->stronger)
-		return a->stronger < b->stronger ? -1 : 1;
-	if (a->weaker != b->weaker)
-		return a->weaker < b->weaker ? -1 : 1;
-	if (a->time != b->time)
-		return a->time < b->time ? -1 : 1;
-	x = &graph->links[a->link];
-	y = &graph->links[b->link];
-	if (a->stronger < 0)
+	if (a->rank == 0)
 	{
 		/* Must-links have no time; they stand in order of strength. */
 		order = graph_compare_identifiers(graph, x->end[0], y->end[0]);
@@ -62,6 +51,25 @@ compare_links(const void *left, const void *right, void *argument)
 	order = graph_compare_by_name(graph, x->end[0], y->end[0]);
 	return order != 0 ? order : graph_compare_by_name(graph, x->end[1], y->end[1]);
 }
+
+static inline int
+compare_links(const SortableLink *a, const SortableLink *b, const Graph *graph)
+{
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	return a->link == b->link ? 0 : compare_ends(a, b, graph);
+}
+
+#define ST_SORT			sort_in_order
+#define ST_ELEMENT_TYPE SortableLink
+#define ST_COMPARE_ARG_TYPE const Graph
+#define ST_COMPARE(a, b, graph) compare_links(a, b, graph)
+#define ST_SCOPE		static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Smaller comes first: the oldest link, or the newest under drop_older. */
 static int64
@@ -75,12 +83,13 @@ sortable(const Graph *graph, uint32 position)
 {
 	const GraphLink *link = &graph->links[position];
 	const GraphNamespace *namespaces = graph->settings->namespaces;
-	SortableLink result = {.stronger = -1, .weaker = -1, .time = 0, .link = position};
+	SortableLink result = {.rank = 0, .time = 0, .link = position};
 
 	if (!link->must)
 	{
-		result.stronger = namespaces[graph->identifiers[link->end[0]].namespace_index].priority;
-		result.weaker = namespaces[graph->identifiers[link->end[1]].namespace_index].priority;
+		/* Priorities begin at 1. */
+		result.rank = (uint64) namespaces[graph->identifiers[link->end[0]].namespace_index].priority << 32 |
+			(uint32) namespaces[graph->identifiers[link->end[1]].namespace_index].priority;
 		result.time = link_time(graph, link->first_seen, link->last_seen);
 	}
 	return result;
@@ -90,7 +99,7 @@ static void
 sort_links(Graph *graph, SortableLink *links, uint32 count)
 {
 	if (count > 1)
-		qsort_arg(links, count, sizeof(SortableLink), compare_links, graph);
+		sort_in_order(links, count, graph);
 }
 
 /* ---------- constraints ---------- */
@@ -325,10 +334,28 @@ take_ring(Graph *graph, Region *region)
 	return true;
 }
 
+/* Fetches what the union over the links that come next will touch. */
+static inline void
+fetch_ends_ahead(const Graph *graph, const SortableLink *links, uint32 i, uint32 count)
+{
+	const GraphLink *link;
+
+	if (i + FETCH_AHEAD * 3 >= count)
+		return;
+	prefetch(&graph->links[links[i + FETCH_AHEAD * 3].link]);
+	link = &graph->links[links[i + FETCH_AHEAD * 2].link];
+	prefetch(&graph->identifiers[link->end[0]]);
+	prefetch(&graph->identifiers[link->end[1]]);
+	link = &graph->links[links[i + FETCH_AHEAD].link];
+	prefetch(&graph->components[graph->identifiers[link->end[0]].component]);
+	prefetch(&graph->components[graph->identifiers[link->end[1]].component]);
+}
+
 /* Applies all active links inside the given identifiers, from scratch. */
 static void
 apply_links(Graph *graph, const uint32 *nodes, uint32 count)
 {
+	bool		everything = count == graph->identifier_count;
 	SortableLink *links;
 	uint32		link_count = 0;
 	uint32		capacity = 0;
@@ -337,7 +364,21 @@ apply_links(Graph *graph, const uint32 *nodes, uint32 count)
 		graph_add_member(graph, graph_new_component(graph), nodes[i]);
 
 	links = graph_grow(graph->context, NULL, 0, &capacity, sizeof(SortableLink));
-	for (uint32 i = 0; i < count; i++)
+	/* Where all identifiers take part, the links are read as they lie. */
+	for (uint32 i = 0; everything && i < graph->link_count; i++)
+	{
+		if (i + FETCH_AHEAD < graph->link_count)
+		{
+			prefetch(&graph->identifiers[graph->links[i + FETCH_AHEAD].end[0]]);
+			prefetch(&graph->identifiers[graph->links[i + FETCH_AHEAD].end[1]]);
+		}
+		if (graph_link_active(graph, &graph->links[i]))
+		{
+			links = graph_grow(graph->context, links, link_count, &capacity, sizeof(SortableLink));
+			links[link_count++] = sortable(graph, i);
+		}
+	}
+	for (uint32 i = 0; !everything && i < count; i++)
 	{
 		for (uint32 half = graph->identifiers[nodes[i]].first_link; half != NO_INDEX;)
 		{
@@ -359,6 +400,7 @@ apply_links(Graph *graph, const uint32 *nodes, uint32 count)
 		uint32		left = graph->identifiers[link->end[0]].component;
 		uint32		right = graph->identifiers[link->end[1]].component;
 
+		fetch_ends_ahead(graph, links, i, link_count);
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (left != right && union_is_valid(graph, left, right))
@@ -561,6 +603,7 @@ add_links(Graph *graph, SortableLink *added, uint32 count)
 		uint32		left = graph->identifiers[link->end[0]].component;
 		uint32		right = graph->identifiers[link->end[1]].component;
 
+		fetch_ends_ahead(graph, added, i, count);
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (left == right)
@@ -631,6 +674,7 @@ partition_update(Graph *graph)
 	{
 		GraphLink  *link = &graph->links[graph->changed_links[i]];
 
+		graph_fetch_changed(graph, i);
 		if (!graph_link_active(graph, link))
 			continue;
 		link->state = graph->identifiers[link->end[0]].component == graph->identifiers[link->end[1]].component ? LINK_JOINED : LINK_REFUSED;

@@ -11,11 +11,17 @@
 
 #include "commands/sequence.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
 #include "cdp.h"
 #include "identity/graph.h"
 #include "identity/tables.h"
+
+/* From this many new rows on, their ids are taken as a range. */
+#define LARGE_COUNT		1000
 
 /* One identifier of an old profile that a part now holds. */
 typedef struct Move
@@ -76,6 +82,25 @@ add_change(Graph *graph, bool is_merge, int64 profile_id, int64 other, int64 ide
 }
 
 /*
+ * Fetches what the identifiers that come next belong to: the place of the
+ * part's number, the part, and its strongest identifier.
+ */
+static inline void
+fetch_parts_ahead(const Graph *graph, const Part *parts, const uint32 *part_of, uint32 i)
+{
+	uint32		component = graph->identifiers[i + FETCH_AHEAD * 3].component;
+
+	if (component != NO_INDEX)
+		prefetch(&part_of[component]);
+	component = graph->identifiers[i + FETCH_AHEAD * 2].component;
+	if (component != NO_INDEX && part_of[component] != NO_INDEX)
+		prefetch(&parts[part_of[component]]);
+	component = graph->identifiers[i + FETCH_AHEAD].component;
+	if (component != NO_INDEX && part_of[component] != NO_INDEX)
+		prefetch(&graph->identifiers[parts[part_of[component]].first]);
+}
+
+/*
  * The parts that are there now, and which part every component is (through
  * component positions).
  */
@@ -95,6 +120,8 @@ collect_parts(Graph *graph, uint32 **part_of, uint32 *part_count)
 		const GraphIdentifier *identifier = &graph->identifiers[i];
 		Part	   *part;
 
+		if (i + FETCH_AHEAD * 3 < graph->identifier_count)
+			fetch_parts_ahead(graph, parts, *part_of, i);
 		if (identifier->component == NO_INDEX)
 			continue;
 		if ((*part_of)[identifier->component] == NO_INDEX)
@@ -220,6 +247,24 @@ part_of_anchor(Graph *graph, const uint32 *part_of, int64 anchor)
 	return part_of[graph->identifiers[identifier].component];
 }
 
+/*
+ * Ids for so many new rows, as one range where the caller may set the sequence;
+ * whoever is not the only writer, or may not, takes them one by one.  Returns
+ * the first one, 0 when there is no range.
+ */
+static int64
+reserve_ids(Graph *graph, Oid sequence, uint32 count)
+{
+	int64		first;
+
+	if (count < LARGE_COUNT || !graph->exclusive || graph->read_only ||
+		pg_class_aclcheck(sequence, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
+		return 0;
+	first = nextval_internal(sequence, true);
+	(void) DirectFunctionCall2(setval_oid, ObjectIdGetDatum(sequence), Int64GetDatum(first + count - 1));
+	return first;
+}
+
 static void
 assign_id(Graph *graph, uint32 identifier)
 {
@@ -227,6 +272,29 @@ assign_id(Graph *graph, uint32 identifier)
 		return;
 	graph->identifiers[identifier].id = nextval_internal(graph->relations->identifier_id_sequence, true);
 	graph->counts.identifiers_new++;
+}
+
+/* All identifiers that have none get one, in the order in which they came. */
+static void
+assign_ids(Graph *graph)
+{
+	uint32		wanting = 0;
+	int64		next;
+
+	for (uint32 i = 0; i < graph->identifier_count; i++)
+		if (graph->identifiers[i].id == 0)
+			wanting++;
+	next = reserve_ids(graph, graph->relations->identifier_id_sequence, wanting);
+	for (uint32 i = 0; i < graph->identifier_count; i++)
+	{
+		if (next == 0)
+			assign_id(graph, i);
+		else if (graph->identifiers[i].id == 0)
+		{
+			graph->identifiers[i].id = next++;
+			graph->counts.identifiers_new++;
+		}
+	}
 }
 
 /*
@@ -242,6 +310,9 @@ keep_ids_at_home(Graph *graph, Part *parts, const uint32 *part_of, const Move *m
 	int64	   *incidences = MemoryContextAllocHuge(graph->context, mul_size(sizeof(int64), move_count + 1));
 	bool		any_split = false;
 
+	/* Of very many the rows are read as they lie, not one by one. */
+	if (graph->whole && move_count / 10 > RelationGetNumberOfBlocks(graph->profile_relation))
+		load_all_profiles(graph);
 	/* All profiles first, because the array moves while it grows. */
 	for (uint32 i = 0; i < move_count; i++)
 		if (i == 0 || moves[i].old_profile != moves[i - 1].old_profile)
@@ -297,8 +368,10 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 {
 	uint32	   *wanting;
 	uint32		count = 0;
+	uint32		retired_count = 0;
 	int64	   *retired_here;
 	bool		has_retired;
+	int64		next;
 
 	wanting = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), part_count + 1));
 	for (uint32 i = 0; i < part_count; i++)
@@ -314,6 +387,7 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 
 		if (profile->state != PROFILE_RETIRED || profile->old_state == PROFILE_RETIRED)
 			continue;
+		retired_count++;
 		part = part_of_anchor(graph, part_of, profile->anchor);
 		if (part != NO_INDEX && (retired_here[part] == 0 || profile->profile_id < retired_here[part]))
 			retired_here[part] = profile->profile_id;
@@ -324,6 +398,10 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 	 * retired some while this operation waited.
 	 */
 	has_retired = count > 0 && scan_has_rows(graph_scan(graph, SCAN_PROFILE_RETIRED));
+	/* Where some may be taken back it is not known how many are new. */
+	next = has_retired || retired_count > 0 ? 0 : reserve_ids(graph, graph->relations->profile_id_sequence, count);
+	if (next != 0)
+		graph_expect_profiles(graph, count);
 	for (uint32 i = 0; i < count; i++)
 	{
 		Part	   *part = &parts[wanting[i]];
@@ -349,7 +427,10 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 		{
 			assign_id(graph, part->first);
 			/* A check needs an id that differs from all others, and may not take one. */
-			profile_id = graph->read_only ? -1 - (int64) i : nextval_internal(graph->relations->profile_id_sequence, true);
+			if (graph->read_only)
+				profile_id = -1 - (int64) i;
+			else
+				profile_id = next != 0 ? next++ : nextval_internal(graph->relations->profile_id_sequence, true);
 			position = graph_find_profile(graph, profile_id, true);
 			graph->profiles[position].anchor = graph->identifiers[part->first].id;
 			graph->profiles[position].state = PROFILE_LIVE;
@@ -398,8 +479,7 @@ relabel_profiles(Graph *graph)
 	uint32		move_count = 0;
 	uint32		capacity = 0;
 
-	for (uint32 i = 0; i < graph->identifier_count; i++)
-		assign_id(graph, i);
+	assign_ids(graph);
 
 	/*
 	 * A part that is exactly one old profile stays as it is.  Of an old profile

@@ -217,6 +217,8 @@ begin_batch(Stitch *stitch)
 	stitch->graph->settled_keys = stitch->settled_keys;
 	intake_init(&stitch->intake, stitch->graph, stitch->source, stitch->cache);
 	stitch->intake.is_event = stitch->is_event;
+	if (stitch->keep_row == NULL && !stitch->is_realtime)
+		intake_look_ahead(&stitch->intake);
 	stitch->rows_in_batch = 0;
 	MemoryContextSwitchTo(caller);
 }
@@ -253,6 +255,7 @@ finish_batch(Stitch *stitch, bool is_last)
 	MemoryContext caller = MemoryContextSwitchTo(stitch->context);
 	bool		is_known;
 
+	intake_take_ahead(&stitch->intake);
 	graph_report_phase(graph, "reading rows");
 	graph_refresh_snapshot(graph);
 	is_known = stitch->is_realtime || load_source_exists(graph, stitch->source);

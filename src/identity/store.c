@@ -395,6 +395,39 @@ store_identifiers(Graph *graph, bool bulk)
 	writer_end(&history);
 }
 
+/* Whether the record becomes a new row. */
+static inline bool
+is_inserted(const GraphRecord *record)
+{
+	return !record->is_stored && !record->is_removed && graph_record_is_kept(record);
+}
+
+/*
+ * New records have one source, that of the call, and so the index by source and
+ * key can be built from the keys in memory.
+ */
+static void
+sort_record_keys(Graph *graph, Writer *writer)
+{
+	const char *source = NULL;
+	uint64		count = 0;
+
+	for (uint32 i = 0; i < graph->record_count; i++)
+	{
+		const GraphRecord *record = &graph->records[i];
+
+		if (!is_inserted(record))
+			continue;
+		if (source == NULL)
+			source = record->source;
+		else if (source != record->source)
+			return;
+		count++;
+	}
+	if (source != NULL)
+		bulk_sort_keys(writer->bulk, graph->relations->record_key, source, count);
+}
+
 static void
 record_row(Graph *graph, Writer *writer, const GraphRecord *record)
 {
@@ -421,6 +454,8 @@ record_row(Graph *graph, Writer *writer, const GraphRecord *record)
 	row[4] = text_datum(writer, record->key, record->key_length);
 	row[5] = ids;
 	MemoryContextSwitchTo(caller);
+	if (writer->bulk != NULL)
+		bulk_key(writer->bulk, record->key, record->key_length);
 	writer_row(writer, row);
 }
 
@@ -431,10 +466,15 @@ store_records(Graph *graph, bool bulk)
 	Writer		update = writer_begin(graph, &update_record);
 	Writer		delete = writer_begin(graph, &delete_record);
 
+	if (bulk)
+		sort_record_keys(graph, &insert);
 	for (uint32 i = 0; i < graph->record_count; i++)
 	{
 		const GraphRecord *record = &graph->records[i];
 
+		if (i + FETCH_AHEAD < graph->record_count)
+			for (int k = 0; k < record[FETCH_AHEAD].id_count; k++)
+				prefetch(&graph->identifiers[record[FETCH_AHEAD].ids[k]]);
 		if (!graph_record_is_kept(record) || (record->is_removed && !record->is_stored))
 			continue;
 		if (record->is_removed)
@@ -467,6 +507,7 @@ store_links(Graph *graph, bool bulk)
 		GraphLink  *link = &graph->links[graph->changed_links[i]];
 		Datum		row[7] = {0};
 
+		graph_fetch_changed(graph, i);
 		if (link->records == 0)
 		{
 			/* A pair that no record has as hub and member has no times. */
@@ -711,7 +752,7 @@ is_bulk(Graph *graph)
 		!takes_bulk(graph->profile_relation, insert_profile.column_count))
 		return false;
 	for (uint32 i = 0; i < graph->record_count; i++)
-		if (!graph->records[i].is_stored && !graph->records[i].is_removed && graph_record_is_kept(&graph->records[i]))
+		if (is_inserted(&graph->records[i]))
 			inserted++;
 	return inserted >= BULK_RECORDS &&
 		inserted > (uint64) RelationGetNumberOfBlocks(graph->record_relation) * RECORDS_PER_PAGE / 2;
