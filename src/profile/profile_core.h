@@ -211,7 +211,6 @@ extern bool profile_next(ProfileHost *host, const ProfileReader *reader, Profile
 extern bool profile_origin(ProfileHost *host, const ProfileReader *reader, uint32_t index,
 						   ProfileOrigin *origin);
 extern bool profile_check(ProfileHost *host, const void *data, size_t size);
-extern bool profile_check_value(const ProfileValue *value);
 extern bool profile_fail(ProfileHost *host, ProfileStatus status, const char *problem,
 						 size_t position);
 

@@ -451,6 +451,8 @@ profile_find(ProfileHost *host, const ProfileReader *reader, const char *trait, 
 	return true;
 }
 
+static bool profile_check_value(const ProfileValue *value);
+
 /*
  * profile_next reads the next candidate of a trait.  Its origin is an index for
  * profile_origin.  Call it while block->has_more.
@@ -509,7 +511,7 @@ profile_next(ProfileHost *host, const ProfileReader *reader, ProfileBlock *block
  * profile_check_value tells whether bytes are the canonical ones of a value of
  * their type.  Texts are not looked into.
  */
-bool
+static bool
 profile_check_value(const ProfileValue *value)
 {
 	const unsigned char *bytes = (const unsigned char *) value->bytes;

@@ -315,7 +315,7 @@ cdp_get_timestamptz(PG_FUNCTION_ARGS)
 /*
  * cdp_profile_winners makes an object of the winners of all traits.
  */
-Jsonb *
+static Jsonb *
 cdp_profile_winners_jsonb(ProfileServerHost *host, const Profile *profile,
 						  const Survivorship *survivorship)
 {

@@ -16,7 +16,5 @@ extern bool cdp_profile_pick(ProfileServerHost *host, Datum profile, const char 
 							 size_t length, const Survivorship *survivorship,
 							 ProfileValue *value);
 extern text *cdp_profile_value_to_text(ProfileServerHost *host, const ProfileValue *value);
-extern Jsonb *cdp_profile_winners_jsonb(ProfileServerHost *host, const Profile *profile,
-										const Survivorship *survivorship);
 
 #endif							/* CDP_PROFILE_READ_H */

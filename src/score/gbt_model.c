@@ -122,7 +122,7 @@ read_tree(JsonbContainer *object, GbtTree *tree, int columns)
 /*
  * Read and check a document.
  */
-GbtModel *
+static GbtModel *
 gbt_model_read(Jsonb *document)
 {
 	GbtModel   *model = palloc0(sizeof(GbtModel));

@@ -20,7 +20,6 @@ typedef struct GbtModel
 	GbtTree	   *trees;
 } GbtModel;
 
-extern GbtModel *gbt_model_read(Jsonb *document);
 extern void gbt_write_trees(StringInfo text, const GbtTree *trees, int count);
 extern void gbt_allocate_tree(GbtTree *tree, int nodes);
 extern void gbt_fill_row(const LogitModel *inputs, const double *numbers, const int *levels, double *row);

@@ -291,7 +291,7 @@ logit_sums_merge(LogitSums *sums, LogitSums *other)
  * its bounds and no number is infinite or NaN.  The caller has compared the
  * size.
  */
-bool
+static bool
 logit_sums_valid(const LogitSums *sums)
 {
 	if ((sums->kind != LOGIT_MOMENTS && sums->kind != LOGIT_STEP) ||
@@ -368,7 +368,7 @@ logit_sums_read_wire(const uint8_t *bytes, size_t length, LogitSums *sums)
  * terms are zero in the factor.  Returns the number of pivots that were too small
  * and not marked before.
  */
-int
+static int
 logit_factorize(double *matrix, int terms, const double *reference, double tolerance, bool *aliased, bool find)
 {
 	int			small = 0;
@@ -416,7 +416,7 @@ logit_factorize(double *matrix, int terms, const double *reference, double toler
 /*
  * Solve factor * factor' * x = vector, in place; x is 0 where there is no pivot.
  */
-void
+static void
 logit_solve(const double *factor, int terms, double *vector)
 {
 	for (int i = 0; i < terms; i++)
@@ -672,6 +672,8 @@ logit_solver_start(LogitSolver *solver, LogitSums *moments)
 	return LOGIT_SCAN;
 }
 
+static void logit_solver_finish(LogitSolver *solver);
+
 /*
  * From the sums at the candidate: accept it or go back half the way, then take
  * the next step.
@@ -749,7 +751,7 @@ logit_solver_advance(LogitSolver *solver, LogitSums *sums)
  * for penalised coefficients, whose errors are mostly bias.  The intercept's is
  * that of the raw model, in which all terms are 0.
  */
-void
+static void
 logit_solver_finish(LogitSolver *solver)
 {
 	int			terms = solver->terms;

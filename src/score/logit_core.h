@@ -82,7 +82,6 @@ extern void logit_sums_add_step(LogitSums *sums, const double *x, const double *
 								double label, double weight);
 extern void logit_sums_flush(LogitSums *sums);
 extern bool logit_sums_merge(LogitSums *sums, LogitSums *other);
-extern bool logit_sums_valid(const LogitSums *sums);
 extern bool logit_sums_measure_wire(const uint8_t *bytes, size_t length, int *terms);
 extern bool logit_sums_read_wire(const uint8_t *bytes, size_t length, LogitSums *sums);
 
@@ -139,9 +138,5 @@ typedef struct LogitSolver
 
 extern LogitOutcome logit_solver_start(LogitSolver *solver, LogitSums *moments);
 extern LogitOutcome logit_solver_advance(LogitSolver *solver, LogitSums *sums);
-extern void logit_solver_finish(LogitSolver *solver);
-
-extern int	logit_factorize(double *matrix, int terms, const double *reference, double tolerance, bool *aliased, bool find);
-extern void logit_solve(const double *factor, int terms, double *vector);
 
 #endif							/* CDP_LOGIT_CORE_H */

@@ -213,6 +213,8 @@ logit_fit_begin(LogitFit *fit, LogitModel *model, const LogitOptions *options)
 	model->class_weights[1] = options->class_weights[1];
 }
 
+static void logit_fit_update_model(LogitFit *fit, const double *coefficients);
+
 /*
  * With the moments of the rows: how many terms there are is known now, if not
  * before.  The labels must not be all the same.
@@ -286,7 +288,7 @@ logit_fit_advance(LogitFit *fit, LogitSums *sums)
 /*
  * Take the solver's coefficients over, on the raw scale.
  */
-void
+static void
 logit_fit_update_model(LogitFit *fit, const double *coefficients)
 {
 	LogitModel *model = fit->model;

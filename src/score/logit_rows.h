@@ -34,7 +34,6 @@ extern void logit_options_read(Datum options, bool isnull, LogitOptions *result)
 extern void logit_fit_begin(LogitFit *fit, LogitModel *model, const LogitOptions *options);
 extern LogitOutcome logit_fit_start(LogitFit *fit, LogitSums *moments);
 extern LogitOutcome logit_fit_advance(LogitFit *fit, LogitSums *sums);
-extern void logit_fit_update_model(LogitFit *fit, const double *coefficients);
 extern Jsonb *logit_fit_finish(LogitFit *fit, LogitOutcome outcome);
 
 /* The level of a category that is NULL; -1 is one that the model does not know */

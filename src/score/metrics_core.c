@@ -94,7 +94,7 @@ score_key(double score)
 	return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
 }
 
-double
+static double
 key_score(uint64_t key)
 {
 	uint64_t	bits = key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key;

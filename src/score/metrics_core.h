@@ -68,7 +68,6 @@ extern bool metrics_read_header(const uint8_t *bytes, size_t length, MetricsHead
 extern bool metrics_read_groups(const uint8_t *bytes, size_t length, const MetricsHeader *header, ScoreGroup *groups);
 
 extern uint64_t score_key(double score);
-extern double key_score(uint64_t key);
 extern void sort_keys(uint64_t *keys, uint64_t *space, size_t count);
 extern bool next_score_group(ScoreReader *reader, ScoreGroup *group);
 extern void rewind_scores(ScoreReader *reader);

@@ -60,7 +60,7 @@ invalid_state(void)
 /*
  * rfm_rules_check raises an error unless rules are as cdp.rfm_options makes them.
  */
-void
+static void
 rfm_rules_check(const RfmRules *rules)
 {
 	if (!rfm_rules_valid(rules))

@@ -19,6 +19,5 @@ extern RfmState *rfm_state_add(RfmState *state, int64 key, int64 amount);
 extern void rfm_state_normalize(RfmState *state);
 extern RfmState *rfm_state_finish(RfmState *state);
 extern void rfm_state_require_same(const RfmRules *a, const RfmRules *b);
-extern void rfm_rules_check(const RfmRules *rules);
 
 #endif							/* CDP_SCORE_RFM_STATE_H */

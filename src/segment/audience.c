@@ -124,7 +124,7 @@ cdp_audience_id(int64 id)
 /*
  * cdp_audience_begin and cdp_audience_datum enclose the writing of a value.
  */
-void
+static void
 cdp_audience_begin(AudienceBuffer *buffer)
 {
 	static const char header[VARHDRSZ] = {0};
@@ -133,7 +133,7 @@ cdp_audience_begin(AudienceBuffer *buffer)
 	cdp_audience_check(audience_append(buffer, header, VARHDRSZ), NULL);
 }
 
-Datum
+static Datum
 cdp_audience_datum(AudienceBuffer *buffer)
 {
 	SET_VARSIZE(buffer->data, buffer->length);

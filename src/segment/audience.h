@@ -36,7 +36,4 @@ cdp_audience_check(AudienceStatus status, const char *problem)
 		cdp_audience_error(status, problem);
 }
 
-extern void cdp_audience_begin(AudienceBuffer *buffer);
-extern Datum cdp_audience_datum(AudienceBuffer *buffer);
-
 #endif							/* CDP_SEGMENT_AUDIENCE_H */

@@ -91,7 +91,7 @@ clock_walker(Node *node, void *context)
 	return expression_tree_walker(node, clock_walker, context);
 }
 
-bool
+static bool
 clock_is_read(Node *tree)
 {
 	return clock_walker(tree, NULL);

@@ -83,7 +83,6 @@ extern List *pack_counts(List *aggregates, AttrNumber event_name, PackedPlace **
 extern Node *packed_result(List *aggregates, PackedPlace place, int relation, int first);
 
 /* expression_clock.c */
-extern bool clock_is_read(Node *tree);
 extern Node *clock_replace(Node *tree, Node *clock);
 extern List *clock_windows(Node *tree);
 extern Node *clock_due(List *windows, Node *clock, const char *time_zone);

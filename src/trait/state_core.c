@@ -225,7 +225,7 @@ state_add_counts(int64_t a, int64_t b)
  * frequency_compact sorts the values and adds up the counts of equal ones.  The
  * scratch has state_scratch() bytes.
  */
-void
+static void
 frequency_compact(FrequencyState *state, void *scratch)
 {
 	char	   *output = scratch;

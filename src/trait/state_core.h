@@ -179,7 +179,6 @@ extern int	sequence_furthest(SequenceState *state);
 extern int64_t state_add_counts(int64_t a, int64_t b);
 extern size_t frequency_entry_size(size_t length);
 extern FrequencyEntry *frequency_entry(const FrequencyState *state, size_t offset);
-extern void frequency_compact(FrequencyState *state, void *scratch);
 
 extern const char *decayed_check(const DecayedState *state, size_t size);
 extern void decayed_begin(DecayedState *state, int64_t half_life, int64_t at);
