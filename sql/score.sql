@@ -12,10 +12,11 @@ CREATE FUNCTION cdp.stability_index(expected double precision[], actual double p
 BEGIN ATOMIC
     SELECT pg_catalog.sum((GREATEST(s.actual, 0.0001) OPERATOR(pg_catalog.-) GREATEST(s.expected, 0.0001))
                           OPERATOR(pg_catalog.*) pg_catalog.ln(GREATEST(s.actual, 0.0001) OPERATOR(pg_catalog./) GREATEST(s.expected, 0.0001)))
-    FROM ROWS FROM (pg_catalog.unnest(expected), pg_catalog.unnest(actual)) AS s(expected, actual);
+    FROM ROWS FROM (pg_catalog.unnest(expected), pg_catalog.unnest(actual)) AS s(expected, actual)
+    WHERE pg_catalog.cardinality(stability_index.expected) OPERATOR(pg_catalog.=) pg_catalog.cardinality(stability_index.actual);
 END;
 COMMENT ON FUNCTION cdp.stability_index(double precision[], double precision[]) IS
-'Population stability index of two distributions over the same bins, given as shares: the sum of (actual - expected) ln(actual / expected), no share counting less than 0.0001.  Below 0.1 little has changed, above 0.25 much.';
+'Population stability index of two distributions over the same bins, given as shares: the sum of (actual - expected) ln(actual / expected), no share counting less than 0.0001.  Below 0.1 little has changed, above 0.25 much.  NULL where they have different numbers of bins.';
 
 CREATE FUNCTION cdp.bin_shares(scores double precision[], bounds double precision[]) RETURNS double precision[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -197,6 +197,16 @@ find_features(Training *training, TupleDesc descriptor, ArrayType *names, const 
 				 errhint("The query yields the label and at least one more column.")));
 	if (open)
 		appendStringInfoChar(&numbers, ']');
+	/* an array that is NULL would vanish between the others */
+	for (int i = 0; i < training->model->feature_count; i++)
+		if (training->model->features[i].kind == LOGIT_VECTOR)
+		{
+			char	   *joined = pstrdup(numbers.data);
+
+			resetStringInfo(&numbers);
+			appendStringInfo(&numbers, "CASE WHEN (given.%s) IS NOT NULL THEN %s END",
+							 quote_identifier(training->model->features[i].name), joined);
+		}
 	training->numbers = numbers.len > 0 ? numbers.data : "'{}'::pg_catalog.float8[]";
 	training->categories = categories.len > 0 ? psprintf("ARRAY[%s]", categories.data) : NULL;
 }

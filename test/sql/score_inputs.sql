@@ -48,6 +48,10 @@ RESET parallel_tuple_cost;
 SELECT f.* FROM cdp.feature_shares(cdp.train_gbt('SELECT label, greatest(-1e30, least(1e30, huge)) AS huge FROM example ORDER BY i', 'label', options => cdp.gbt_options(trees => 2))::jsonb) AS f;
 -- Rows that stand for many; one row of each label.
 SELECT f.bounds, f.shares FROM cdp.feature_shares(cdp.train_logit('SELECT * FROM (VALUES (true, 1, 3), (false, 2, 1), (true, 2, 0)) AS t (label, x, weight)', 'label', ARRAY['x'], 'weight', cdp.logit_options(l2 => 1))::jsonb) AS f;
+-- An array that is NULL: the row is left out, wherever it comes, and counts as one without values.
+SELECT m::jsonb->'n' AS n, m::jsonb->'skipped' AS skipped, f.feature, f.shares[cardinality(f.shares)] AS missing
+FROM (SELECT cdp.train_logit('SELECT i % 3 = 0 AS label, CASE WHEN i > 5 THEN ARRAY[i % 5, i % 7]::double precision[] END AS counts, i AS x FROM generate_series(1, 50) AS i', 'label') AS m) AS t, cdp.feature_shares(m::jsonb) AS f;
+SELECT m::jsonb->'n' AS n, m::jsonb->'skipped' AS skipped FROM (SELECT cdp.train_gbt('SELECT i % 3 = 0 AS label, CASE WHEN i > 5 THEN ARRAY[i % 5, i % 7]::double precision[] END AS counts, i AS x FROM generate_series(1, 50) AS i', 'label', options => cdp.gbt_options(trees => 1)) AS m) AS t;
 -- Models that do not say.
 SELECT count(*) FROM cdp.feature_shares((SELECT cdp.logit_fit(label, ARRAY[age, spend], cdp.logit_options(l2 => 1)) FROM example)::jsonb);
 SELECT count(*) FROM cdp.feature_shares('{"model": "other"}') AS a, cdp.feature_shares('{"features": []}') AS b;

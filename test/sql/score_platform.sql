@@ -127,6 +127,7 @@ SELECT cdp.configure('max_model_age', NULL);
 -- Distributions.
 SELECT cdp.bin_shares('{1,2,3,NULL,4}', '{2,4}'), cdp.bin_shares('{}', '{1}'), cdp.stability_index('{0.5,0.5}', '{0.5,0.5}') AS same, round(cdp.stability_index('{0.5,0.5}', '{0.9,0.1}')::numeric, 6) AS moved,
 	round(cdp.stability_index('{1,0}', '{0,1}')::numeric, 6) AS all_moved;
+SELECT cdp.stability_index('{1}', '{0.5,0.5}') AS other_bins, cdp.stability_index('{}', '{}') AS no_bins, cdp.stability_index(NULL, '{1}') AS nothing;
 
 -- Dropping.
 SELECT cdp.drop_model('repeat');
