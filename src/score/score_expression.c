@@ -110,6 +110,7 @@ typedef struct Calls
 	const char *definition;
 	const char *look_up;		/* of the model */
 	List	   *places;			/* of calls that take it */
+	bool		has_extremes;	/* GREATEST or LEAST, which would compare bins */
 } Calls;
 
 static bool
@@ -130,6 +131,8 @@ find_calls(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
+	if (IsA(node, MinMaxExpr))
+		calls->has_extremes = true;
 	if (IsA(node, FuncCall) && is_prediction(castNode(FuncCall, node)))
 	{
 		ListCell   *cell;
@@ -192,13 +195,13 @@ find_arguments(const char *text, int place, int *start, int *end)
  *
  * look_up: what stands for the model in it.  False where no call of cdp.predict or
  * cdp.predict_row takes the model.  inputs: the bins of the inputs of whoever is
- * scored, by the same expression, which need not be one of such a type; call: the
- * bins by the first call alone; scored: whether there is a score, NULL if not.
+ * scored, by the same expression, which need not be one of such a type (NULL: it
+ * does not give them); call: the bins by the first call alone; scored: whether there is a score, NULL if not.
  */
 bool
 score_expression_inputs(const char *definition, const char *look_up, ScoreInputs *result)
 {
-	Calls		calls = {definition, look_up, NIL};
+	Calls		calls = {definition, look_up, NIL, false};
 	StringInfoData inputs;
 	StringInfoData scored;
 	int			done = 0;
@@ -235,7 +238,7 @@ score_expression_inputs(const char *definition, const char *look_up, ScoreInputs
 		inputs.len -= (int) strlen(CAST);
 		inputs.data[inputs.len] = '\0';
 	}
-	result->inputs = inputs.data;
+	result->inputs = calls.has_extremes ? NULL : inputs.data;
 	result->scored = scored.data;
 	return true;
 }

@@ -8,7 +8,7 @@
 /* Expressions over a profile and its events. */
 typedef struct ScoreInputs
 {
-	char	   *inputs;			/* the bins of the inputs of whoever is scored */
+	char	   *inputs;			/* the bins of the inputs of whoever is scored, or NULL */
 	char	   *call;			/* those by the first call, whoever is scored */
 	char	   *scored;			/* NULL for whoever is not meant to have a score */
 } ScoreInputs;

@@ -250,8 +250,9 @@ cdp_count_inputs(PG_FUNCTION_ARGS)
 	people = sample_people(PG_GETARG_INT32(2));
 	if (people == (Datum) 0)
 		return (Datum) 0;
-	error = count_as_owner(list_make1(with_definition(expression, inputs.inputs, "smallint[]")), people, &counts);
-	if (error != NULL)
+	if (inputs.inputs != NULL)
+		error = count_as_owner(list_make1(with_definition(expression, inputs.inputs, "smallint[]")), people, &counts);
+	if (inputs.inputs == NULL || error != NULL)
 	{
 		memset(&counts, 0, sizeof(counts));
 		counts.context = CurrentMemoryContext;

@@ -100,7 +100,9 @@ SELECT cdp.create_score('of_some_percent', 'trees', '100 * CASE WHEN profile.vis
 SELECT cdp.create_score('either', 'trees', $$CASE WHEN profile.visits < 4 THEN cdp.predict(model, ARRAY[profile.age, profile.visits], ARRAY[profile.channel])
 	ELSE cdp.predict(model, ARRAY[NULL, profile.visits], ARRAY['email']) END$$);
 SELECT cdp.create_score('constant', 'line', 'cdp.predict(model, ARRAY[profile.visits, 7])');
+SELECT cdp.create_score('greatest', 'line', 'greatest(cdp.predict(model, ARRAY[profile.visits, 7]), cdp.predict(model, ARRAY[profile.visits + 100, 7]))');
 -- Of those whose features cannot be told.
+SELECT cdp.create_score('of_events', 'line', $$avg(cdp.predict(model, ARRAY[extract(day FROM event.occurred_at)::double precision, 7]))$$);
 SELECT cdp.create_score('silent', 'silent', 'cdp.predict(model, ARRAY[profile.visits, 7])');
 CREATE FUNCTION by_line(model cdp.logit_model, visits bigint) RETURNS double precision LANGUAGE sql IMMUTABLE RETURN cdp.predict(model, ARRAY[visits, 7]);
 SELECT cdp.create_score('wrapped', 'line', 'public.by_line(model, profile.visits)');
