@@ -176,6 +176,7 @@ def check_first_build(project, database):
     project.dbt("deps")
     run = project.dbt("build")
     equal(run.failed(), [], "nothing failed")
+    equal("in the yaml for macro" in run.output, False, "what the package says of its macros' arguments is what they take")
     equal(database.rows(f"SELECT rolname FROM pg_roles WHERE rolname IN {ROLES} AND rolsuper"), [], "none of the roles is a superuser")
     equal(database.rows("SELECT source, status, rejected FROM cdp.sources ORDER BY 1"), [("crm", "ok", 0), ("orders", "ok", 0), ("web", "ok", 0)], "the sources are read")
     equal(database.rows("SELECT source, status FROM analytics.customer_refresh ORDER BY 1"), [("crm", "ok"), ("orders", "ok"), ("web", "ok")], "the refresh model has a row for each source")
