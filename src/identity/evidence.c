@@ -196,6 +196,19 @@ update_hub(Graph *graph, GraphRecord *record)
 		}
 }
 
+/* Fetches the first link of the identifiers that come next, where its heads begin, and that one's end. */
+static inline void
+fetch_first_links(const Graph *graph, uint32 i)
+{
+	uint32		half = graph->identifiers[i + FETCH_AHEAD * 2].first_link;
+
+	if (half != NO_INDEX)
+		prefetch(&graph->links[half / 2]);
+	half = graph->identifiers[i + FETCH_AHEAD].first_link;
+	if (half != NO_INDEX)
+		prefetch(&graph->identifiers[graph->links[half / 2].end[0]]);
+}
+
 /*
  * Who is shared, as far as the changed heads can have changed it.
  */
@@ -210,6 +223,8 @@ update_shared(Graph *graph)
 		bool		is_shared;
 
 		CHECK_FOR_INTERRUPTS();
+		if (i + FETCH_AHEAD * 2 < graph->identifier_count)
+			fetch_first_links(graph, i);
 		if (identifier->state == IDENTIFIER_BLOCKED)
 			continue;
 		if (!graph->derive && !(was_blocked && identifier->state == IDENTIFIER_USABLE))
@@ -232,6 +247,12 @@ touch_records(Graph *graph, uint32 from)
 	{
 		const GraphRecord *record = &graph->records[i];
 
+		if (i + FETCH_AHEAD * 2 < graph->record_count)
+		{
+			prefetch(record[FETCH_AHEAD * 2].ids);
+			for (int k = 0; k < record[FETCH_AHEAD].id_count; k++)
+				prefetch(&graph->identifiers[record[FETCH_AHEAD].ids[k]]);
+		}
 		if (record->is_incoming && !record->is_changed)
 			continue;
 		for (int k = 0; k < record->id_count; k++)
