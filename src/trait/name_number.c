@@ -3,13 +3,14 @@
  *		cdp.name_number: which of several names a text is.
  *
  * A refresh asks it once for each event, so that a hundred filters compare
- * numbers and not texts.  The names are the same in all calls of a statement
- * and are kept in a hash table.
+ * numbers and not texts.  Names that are a constant of the statement are kept
+ * in a hash table.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "nodes/primnodes.h"
 #include "port/pg_bitutils.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -80,6 +81,18 @@ build_table(ArrayType *names)
 }
 
 /*
+ * Whether the names are written in the statement.  A parameter would not do: in
+ * PL/pgSQL its value may change while the state of the call is kept.
+ */
+static bool
+names_are_constant(FmgrInfo *function)
+{
+	Node	   *call = function->fn_expr;
+
+	return call != NULL && IsA(call, FuncExpr) && IsA(lsecond(castNode(FuncExpr, call)->args), Const);
+}
+
+/*
  * cdp.name_number(name text, names text[]) returns integer
  *
  * The place of the first element that has the same bytes as the name, counted
@@ -94,12 +107,12 @@ cdp_name_number(PG_FUNCTION_ARGS)
 
 	if (table == NULL)
 	{
-		bool		is_stable = get_fn_expr_arg_stable(fcinfo->flinfo, 1);
-		MemoryContext caller = MemoryContextSwitchTo(is_stable ? fcinfo->flinfo->fn_mcxt : CurrentMemoryContext);
+		bool		is_kept = names_are_constant(fcinfo->flinfo);
+		MemoryContext caller = MemoryContextSwitchTo(is_kept ? fcinfo->flinfo->fn_mcxt : CurrentMemoryContext);
 
 		table = build_table(PG_GETARG_ARRAYTYPE_P_COPY(1));
 		MemoryContextSwitchTo(caller);
-		if (is_stable)
+		if (is_kept)
 			fcinfo->flinfo->fn_extra = table;
 	}
 	PG_RETURN_INT32(find_slot(table, VARDATA_ANY(name), (uint32) VARSIZE_ANY_EXHDR(name))->number);

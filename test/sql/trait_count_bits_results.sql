@@ -131,3 +131,15 @@ DROP FUNCTION public.differing;
 SELECT cdp.teardown(false);
 DROP SCHEMA shop CASCADE;
 DROP FUNCTION public.at_home;
+
+-- Names in a variable may be others at the next call.
+DO $$
+DECLARE
+    names text[];
+    found integer[] := '{}';
+BEGIN
+    FOREACH names SLICE 1 IN ARRAY ARRAY[ARRAY['x', 'y'], ARRAY['y', 'x'], ARRAY['y', 'z']] LOOP
+        found := found || cdp.name_number('x', names);
+    END LOOP;
+    RAISE INFO '%', found;
+END $$;
