@@ -427,6 +427,7 @@ share_count(const Pass *pass)
 	/* one alone is as well off with a plan that PostgreSQL chooses */
 	if (pass->count == 1 || processes == 1)
 		return 1;
+	/* an ordinary table, as cdp.setup() made it, which has blocks of its own */
 	events = table_open(get_relname_relid("event", get_namespace_oid("cdp_data", false)), AccessShareLock);
 	blocks = RelationGetNumberOfBlocks(events);
 	table_close(events, NoLock);

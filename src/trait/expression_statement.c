@@ -535,7 +535,8 @@ append_null_columns(StringInfo sql, int count)
 /*
  * Of the people of a relation, those of the share.  By the planner's estimate a
  * third of them pass, whichever share it is; an equality would be taken for a
- * handful.
+ * handful.  Ids come from a sequence, so they are positive, each has one share,
+ * and the sum does not come to the end of the type.
  */
 static void
 append_share(StringInfo sql, const Frame *frame, const char *relation)
