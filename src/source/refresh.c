@@ -65,6 +65,14 @@ refresh_end_step(bool may_commit)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/* What looked like an array is none. */
+static void
+names_error_callback(void *argument)
+{
+	if (geterrcode() == ERRCODE_INVALID_TEXT_REPRESENTATION)
+		errhint("A text that begins with { is read as an array.  If it is a name, give it in an array: ARRAY[%s].", quote_literal_cstr(argument));
+}
+
 /*
  * The first argument of a call, names or one name, as text[]; it is not NULL.
  * The procedures that take one name are there so that CALL cdp.refresh('crm')
@@ -81,7 +89,15 @@ refresh_names(FunctionCallInfo fcinfo)
 		return PG_GETARG_DATUM(0);
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (name[0] == '{')
-		return OidInputFunctionCall(F_ARRAY_IN, name, TEXTOID, -1);
+	{
+		ErrorContextCallback callback = {error_context_stack, names_error_callback, name};
+		Datum		names;
+
+		error_context_stack = &callback;
+		names = OidInputFunctionCall(F_ARRAY_IN, name, TEXTOID, -1);
+		error_context_stack = callback.previous;
+		return names;
+	}
 	element = PG_GETARG_DATUM(0);
 	return PointerGetDatum(construct_array(&element, 1, TEXTOID, -1, false, TYPALIGN_INT));
 }

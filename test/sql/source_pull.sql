@@ -153,6 +153,9 @@ CALL cdp.refresh('{}');
 -- one name, or an array written as text
 CALL cdp.refresh('tickets');
 CALL cdp.refresh('{tickets}');
+CALL cdp.refresh('{tickets');
+CALL cdp.refresh_segments('{tickets');
+CALL cdp.refresh(ARRAY['{tickets']);
 CALL cdp.refresh(source => 'tickets', full_compare => true);
 CALL cdp.refresh('nothing');
 
