@@ -31,7 +31,9 @@ BEGIN
             HINT = 'Use lower-case letters, digits and underscores, at most 62, since the name serves as a column name.';
     END IF;
     IF name IN ('record_key', 'observed_at') OR name IN (SELECT c.name FROM cdp.profile_fixed_columns() AS c) THEN
-        RAISE reserved_name USING MESSAGE = pg_catalog.format('"%s" is reserved and cannot be a namespace', name);
+        RAISE reserved_name USING
+            MESSAGE = pg_catalog.format('"%s" is reserved and cannot be a namespace', name),
+            HINT = 'Choose another name.';
     END IF;
     IF normalizer IS NULL OR cdp.normalizer_version(normalizer) IS NULL THEN
         RAISE undefined_object USING
@@ -113,6 +115,11 @@ DECLARE
     before record;
 BEGIN
     SELECT n.* INTO STRICT before FROM cdp_data.namespace AS n WHERE n.name = $1;
+    IF before.kind <> $5 THEN
+        -- Who is known is part of their rows in cdp.profiles.
+        INSERT INTO cdp_data.changed_profile (profile_id)
+        SELECT DISTINCT i.profile_id FROM cdp_data.identifier AS i WHERE i.namespace_id = before.namespace_id;
+    END IF;
     UPDATE cdp_data.namespace AS n
     SET normalizer = $2, priority = $3, pattern = $4, kind = $5, max_per_profile = $6, max_links = $7, default_region = $8, provider_rules = $9
     WHERE n.name = $1;
@@ -234,19 +241,23 @@ CREATE FUNCTION cdp.resolve(namespace text, value text) RETURNS bigint
 COMMENT ON FUNCTION cdp.resolve(text, text) IS
 'The profile that holds the identifier now; NULL when it is unknown.';
 
+CREATE FUNCTION cdp.find_identifier(namespace text, value text) RETURNS bigint
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'cdp_find_identifier';
+COMMENT ON FUNCTION cdp.find_identifier(text, text) IS
+'Internal: the key of a stored identifier, also of one that the present pattern of its namespace would not let in; NULL when it is unknown.';
+
 CREATE FUNCTION cdp.resolve_at(namespace text, value text, at timestamptz) RETURNS bigint
     LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $resolve_at$
 DECLARE
     found_identifier record;
-    normalized text := cdp.normalize_identifier(namespace, value);
+    wanted bigint := cdp.find_identifier(namespace, value);
     old bigint;
 BEGIN
     PERFORM cdp.require_storage();
-    SELECT i.* INTO found_identifier
-    FROM cdp_data.identifier AS i JOIN cdp_data.namespace AS n ON n.namespace_id = i.namespace_id
-    WHERE n.name = resolve_at.namespace AND i.value = normalized;
+    SELECT i.* INTO found_identifier FROM cdp_data.identifier AS i WHERE i.id = wanted;
     IF NOT FOUND OR found_identifier.created_at > resolve_at.at THEN
         RETURN NULL;
     END IF;
@@ -336,7 +347,7 @@ $refresh$;
 COMMENT ON FUNCTION cdp.refresh_identities() IS
 'Evaluates the profiles that real-time calls queued because of the option max_replay; returns how many there were.';
 
-CREATE FUNCTION cdp.must_linked(identifier_id bigint) RETURNS SETOF bigint
+CREATE FUNCTION cdp.must_linked(identifier_id bigint, with_resting boolean DEFAULT true) RETURNS SETOF bigint
     LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $linked$
@@ -347,12 +358,13 @@ BEGIN
         UNION
         SELECT CASE WHEN l.a = r.id THEN l.b ELSE l.a END
         FROM reached AS r JOIN cdp_data.label AS l ON l.kind = 'must_link' AND (l.a = r.id OR l.b = r.id)
+        WHERE $2 OR NOT EXISTS (SELECT FROM cdp_data.identifier AS i WHERE i.id IN (l.a, l.b) AND i.state <> 'u')
     )
     SELECT r.id FROM reached AS r;
 END
 $linked$;
-COMMENT ON FUNCTION cdp.must_linked(bigint) IS
-'Internal: the keys of all identifiers that must-links join to this one, itself included.';
+COMMENT ON FUNCTION cdp.must_linked(bigint, boolean) IS
+'Internal: the keys of all identifiers that must-links join to this one, itself included; with or without must-links that rest.';
 
 CREATE FUNCTION cdp.store_label(kind text, namespace1 text, value1 text, namespace2 text, value2 text, reason text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -369,7 +381,9 @@ BEGIN
     one := cdp.ensure_identifier(namespace1, value1);
     other := cdp.ensure_identifier(namespace2, value2);
     IF one = other THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'both identifiers are the same';
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'both identifiers are the same',
+            HINT = 'Two spellings of one value are one identifier already.';
     END IF;
     IF $1 = 'must_link' THEN
         SELECT l.label_id, l.reason INTO clash
@@ -390,8 +404,8 @@ BEGIN
             DETAIL = 'Must-links join both identifiers, resting ones included.',
             HINT = 'The view cdp.labels shows the labels; cdp.remove_label removes one.';
     END IF;
-    -- One row for a pair, whichever way round it was given; a repetition only renews the reason.
-    UPDATE cdp_data.label AS l SET reason = $6 WHERE l.a = LEAST(one, other) AND l.b = GREATEST(one, other);
+    -- One row for a pair, whichever way round it was given; a repetition only gives another reason.
+    UPDATE cdp_data.label AS l SET reason = COALESCE($6, l.reason) WHERE l.a = LEAST(one, other) AND l.b = GREATEST(one, other);
     IF FOUND THEN
         RETURN;
     END IF;
@@ -428,10 +442,8 @@ DECLARE
 BEGIN
     PERFORM cdp.require_admin();
     PERFORM cdp.lock_identities();
-    SELECT i.identifier_id INTO one FROM cdp.identifiers AS i
-    WHERE i.namespace = namespace1 AND i.value = cdp.normalize_identifier(namespace1, value1);
-    SELECT i.identifier_id INTO other FROM cdp.identifiers AS i
-    WHERE i.namespace = namespace2 AND i.value = cdp.normalize_identifier(namespace2, value2);
+    one := cdp.find_identifier(namespace1, value1);
+    other := cdp.find_identifier(namespace2, value2);
     DELETE FROM cdp_data.label AS l WHERE l.a = LEAST(one, other) AND l.b = GREATEST(one, other);
     IF NOT FOUND THEN
         RETURN false;
@@ -467,7 +479,8 @@ BEGIN
         PERFORM '' ~ $4;        -- an invalid pattern fails here
     END IF;
     IF $1 IS NOT NULL THEN
-        blocked_value := cdp.normalize_identifier($1, COALESCE($2, ''));
+        blocked_value := COALESCE(cdp.normalize_identifier($1, COALESCE($2, '')),
+                                  (SELECT i.value FROM cdp.identifiers AS i WHERE i.identifier_id = cdp.find_identifier($1, $2)));
         IF $2 IS NOT NULL AND blocked_value IS NULL THEN
             RAISE invalid_parameter_value USING
                 MESSAGE = pg_catalog.format('the value is not valid in namespace "%s"', $1),
@@ -500,7 +513,8 @@ BEGIN
             HINT = 'Repeat what was given to cdp.block_identifier; the view cdp.blocked_identifiers lists it.';
     END IF;
     IF $1 IS NOT NULL AND $2 IS NOT NULL THEN
-        blocked_value := COALESCE(cdp.normalize_identifier($1, $2), $2);
+        blocked_value := COALESCE(cdp.normalize_identifier($1, $2),
+                                  (SELECT i.value FROM cdp.identifiers AS i WHERE i.identifier_id = cdp.find_identifier($1, $2)), $2);
     END IF;
     LOCK TABLE cdp_data.namespace IN SHARE ROW EXCLUSIVE MODE;
     PERFORM cdp.lock_identities();
@@ -533,7 +547,9 @@ DECLARE
 BEGIN
     PERFORM cdp.require_admin();
     IF wanted IS NULL THEN
-        RAISE no_data_found USING MESSAGE = pg_catalog.format('profile %s does not exist', $1);
+        RAISE no_data_found USING
+            MESSAGE = pg_catalog.format('profile %s does not exist', COALESCE($1::text, 'NULL')),
+            HINT = 'cdp.resolve(namespace, value) gives the profile of an identifier.';
     END IF;
     IF $2 IS NULL OR pg_catalog.jsonb_typeof($2) <> 'object' THEN
         RAISE invalid_parameter_value USING
@@ -547,8 +563,7 @@ BEGIN
     FROM pg_catalog.jsonb_each($2) AS e
     CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(
         CASE pg_catalog.jsonb_typeof(e.value) WHEN 'array' THEN e.value ELSE pg_catalog.jsonb_build_array(e.value) END) AS v(raw)
-    LEFT JOIN cdp.identifiers AS i
-      ON i.namespace = e.key AND i.value = cdp.normalize_identifier(e.key, v.raw) AND i.profile_id = wanted;
+    LEFT JOIN cdp.identifiers AS i ON i.identifier_id = cdp.find_identifier(e.key, v.raw) AND i.profile_id = wanted;
     IF missing IS NOT NULL OR listed IS NULL THEN
         RAISE invalid_parameter_value USING
             MESSAGE = pg_catalog.format('not every listed identifier belongs to profile %s', wanted),
@@ -620,15 +635,15 @@ DECLARE
     path bigint[];
 BEGIN
     PERFORM cdp.require_storage();
-    SELECT i.identifier_id, i.profile_id, i.state INTO start_id, start_profile, start_state FROM cdp.identifiers AS i
-    WHERE i.namespace = $1 AND i.value = cdp.normalize_identifier($1, $2);
-    SELECT i.identifier_id, i.profile_id, i.state INTO end_id, end_profile, end_state FROM cdp.identifiers AS i
-    WHERE i.namespace = $3 AND i.value = cdp.normalize_identifier($3, $4);
+    start_id := cdp.find_identifier($1, $2);
+    end_id := cdp.find_identifier($3, $4);
     IF start_id IS NULL OR end_id IS NULL THEN
         RAISE no_data_found USING
             MESSAGE = pg_catalog.format('the %s identifier is unknown', CASE WHEN start_id IS NULL THEN 'first' ELSE 'second' END),
             HINT = 'The view cdp.identifiers lists the identifiers as they are stored, normalised.';
     END IF;
+    SELECT i.profile_id, i.state INTO start_profile, start_state FROM cdp.identifiers AS i WHERE i.identifier_id = start_id;
+    SELECT i.profile_id, i.state INTO end_profile, end_state FROM cdp.identifiers AS i WHERE i.identifier_id = end_id;
     IF start_profile <> end_profile THEN
         RAISE NOTICE USING
             MESSAGE = pg_catalog.format('the identifiers belong to profiles %s and %s', start_profile, end_profile),
@@ -707,7 +722,9 @@ DECLARE
     largest bigint := (SELECT o.value::bigint FROM cdp.options AS o WHERE o.name = 'max_profile_size');
 BEGIN
     IF wanted IS NULL THEN
-        RAISE no_data_found USING MESSAGE = pg_catalog.format('profile %s does not exist', $1);
+        RAISE no_data_found USING
+            MESSAGE = pg_catalog.format('profile %s does not exist', COALESCE($1::text, 'NULL')),
+            HINT = 'cdp.resolve(namespace, value) gives the profile of an identifier.';
     END IF;
     -- A refused union of parts is a refused union of the wholes, so today's profiles give the reason.
     RETURN QUERY
@@ -737,7 +754,7 @@ BEGIN
         UNION ALL
         (SELECT 'max_per_profile', pg_catalog.format('together they hold %s values of %s, and %s allows %s', v.different, v.name, v.name, v.allowed)
          FROM (SELECT n.name, n.priority, n.max_per_profile AS allowed,
-                      pg_catalog.count(DISTINCT (SELECT pg_catalog.min(m) FROM cdp.must_linked(x.id) AS m)) AS different
+                      pg_catalog.count(DISTINCT (SELECT pg_catalog.min(m) FROM cdp.must_linked(x.id, false) AS m)) AS different
                FROM cdp_data.identifier AS x JOIN cdp_data.namespace AS n ON n.namespace_id = x.namespace_id
                WHERE x.profile_id IN (wanted, o.profile_id) AND n.max_per_profile IS NOT NULL
                GROUP BY n.name, n.priority, n.max_per_profile) AS v

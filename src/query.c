@@ -548,6 +548,7 @@ cdp_query_plan_apart(CdpQuery *prepared)
 {
 	MemoryContext outer_context = MemoryContextSwitchTo(prepared->context);
 	ErrorContextCallback error_context;
+	char	   *most_blocks = psprintf("%d", INT_MAX / 3);	/* the largest value that the server takes, whatever the size of a block */
 	int			level;
 
 	error_context.callback = query_error_callback;
@@ -558,8 +559,8 @@ cdp_query_plan_apart(CdpQuery *prepared)
 	push_snapshot();
 	/* several processes within one query would each do nearly all of its work */
 	level = NewGUCNestLevel();
-	cdp_set_option("min_parallel_table_scan_size", "5TB");
-	cdp_set_option("min_parallel_index_scan_size", "5TB");
+	cdp_set_option("min_parallel_table_scan_size", most_blocks);
+	cdp_set_option("min_parallel_index_scan_size", most_blocks);
 	prepared->plan = make_plan(prepared, true);
 	AtEOXact_GUC(true, level);
 	PopActiveSnapshot();

@@ -1,8 +1,8 @@
 /*
  * bulk.c
  *		Inserting a large part of a table at once: rows go to the heap without
- *		index entries, and the indexes are built afterwards.  One of them may be
- *		built from keys in order (sorted_index.c).
+ *		index entries, and the indexes are brought up to date afterwards: built anew,
+ *		all but one that may get its keys in order (sorted_index.c).
  *
  * Only for the sole writer of the graph, and for tables with exactly the columns
  * that are given.  Until it commits, an abort leaves the old indexes in place,
@@ -125,7 +125,7 @@ bulk_row(BulkInsert *bulk, const Datum *values, const bool *nulls, Size size)
 }
 
 static void
-build_indexes(BulkInsert *bulk)
+update_indexes(BulkInsert *bulk)
 {
 	List	   *indexes = RelationGetIndexList(bulk->relation);
 	char		persistence = bulk->relation->rd_rel->relpersistence;
@@ -143,7 +143,7 @@ build_indexes(BulkInsert *bulk)
 }
 
 /*
- * Writes the remaining rows and builds the indexes of the table anew.
+ * Writes the remaining rows and brings the indexes of the table up to date.
  */
 void
 bulk_end(BulkInsert *bulk)
@@ -155,7 +155,7 @@ bulk_end(BulkInsert *bulk)
 		ExecDropSingleTupleTableSlot(bulk->slots[i]);
 	CommandCounterIncrement();
 	if (bulk->total > 0)
-		build_indexes(bulk);
+		update_indexes(bulk);
 	if (bulk->sorted != NULL)
 		sorted_index_free(bulk->sorted);
 	MemoryContextDelete(bulk->context);

@@ -105,6 +105,7 @@ typedef struct GraphRecord
 	uint32		old_hub;
 	uint32		row;			/* of the batch, the one that says what is above; 0: none */
 	bool		has_time:1;		/* false: the time of arrival */
+	bool		is_timeless:1;	/* a row without a time was taken in */
 	bool		is_stored:1;	/* there is an old version */
 	bool		is_removed:1;
 	bool		is_event:1;		/* an event with one identifier is not stored here */

@@ -27,6 +27,7 @@
 PG_FUNCTION_INFO_V1(cdp_identify);
 PG_FUNCTION_INFO_V1(cdp_retract);
 PG_FUNCTION_INFO_V1(cdp_resolve);
+PG_FUNCTION_INFO_V1(cdp_find_identifier);
 PG_FUNCTION_INFO_V1(cdp_lock_identities);
 PG_FUNCTION_INFO_V1(cdp_ensure_identifier);
 PG_FUNCTION_INFO_V1(cdp_reevaluate_identifiers);
@@ -194,14 +195,12 @@ identify_record(SingleRecord *single)
 		}
 		if (graph->records[record].hub != NO_INDEX && !graph->records[record].is_changed)
 		{
-			if (!is_stored)
-				intake_clear_rejections(graph, single->source);
 			hub = &graph->identifiers[graph->records[record].hub];
 			single->is_current = graph->records[record].row != 0;
 			single->resolved_at = graph->records[record].observed_at;
 			single->hub = hub->id;
 			single->profile_id = hub->old_profile;
-			intake_clear_rejections(graph, single->source);
+			intake_clear_rejections(graph, single->source, DT_NOEND);
 			graph_finish(graph);
 			return;
 		}
@@ -224,7 +223,7 @@ identify_record(SingleRecord *single)
 	intake_settle(graph, record);
 	graph_apply(graph);
 	warn_when_queued(graph);
-	intake_clear_rejections(graph, single->source);
+	intake_clear_rejections(graph, single->source, DT_NOEND);
 	hub = &graph->identifiers[graph->records[record].hub];
 	single->is_current = graph->records[record].row != 0;
 	single->resolved_at = graph->records[record].observed_at;
@@ -267,7 +266,8 @@ cdp_identify(PG_FUNCTION_ARGS)
 	if (record.has_time && TIMESTAMP_NOT_FINITE(record.observed_at))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("observed_at must be finite")));
+				 errmsg("observed_at must be finite"),
+				 errhint("NULL stands for the time of arrival.")));
 	/* A library that is newer than the extension is called without traits. */
 	if (PG_NARGS() > 4 && !PG_ARGISNULL(4))
 		contribution_check(PG_GETARG_JSONB_P(4));
@@ -359,14 +359,15 @@ cdp_retract(PG_FUNCTION_ARGS)
 	record = graph_take_record(graph, source, key, strlen(key), &found);
 	lock_record(graph, record);
 	found = load_record(graph, record);
+	graph->records[record].is_incoming = graph->records[record].is_timeless = true;
 	if (found)
 	{
-		graph->records[record].is_incoming = true;
 		graph->records[record].is_removed = true;
 		graph->records[record].is_changed = true;
 		graph_apply(graph);
 		warn_when_queued(graph);
 	}
+	intake_clear_rejections(graph, source, DT_NOEND);
 	moved = copy_moved(graph, &moved_count);
 	graph_finish(graph);
 	count = forget_payload(source, key, &people);
@@ -381,14 +382,13 @@ cdp_retract(PG_FUNCTION_ARGS)
 }
 
 /*
- * cdp.resolve(namespace text, value text) returns bigint
- *
- * The profile that holds the identifier, NULL when it is unknown or not valid.
+ * A column of the stored identifier that a namespace and a value name, or 0.
+ * Identifiers from before the namespace had its pattern are found as well.
  *
  * Errors: the namespace does not exist; no right to read.
  */
-Datum
-cdp_resolve(PG_FUNCTION_ARGS)
+static int64
+find_stored(FunctionCallInfo fcinfo, int column)
 {
 	const GraphSettings *settings = graph_settings();
 	const GraphRelations *relations = graph_relations();
@@ -398,14 +398,14 @@ cdp_resolve(PG_FUNCTION_ARGS)
 	StringInfoData normalized;
 	Relation	heap;
 	StorageScan scan;
-	int64		profile_id = 0;
+	int64		result = 0;
 	AclResult	acl;
 
 	initStringInfo(&normalized);
 	if (!cdp_normalize(&settings->namespaces[namespace_index].normalizer,
 					   VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &normalized) ||
 		normalized.len > IDENTIFIER_MAX_LENGTH)
-		PG_RETURN_NULL();
+		return 0;
 	acl = pg_class_aclcheck(relations->identifier, GetUserId(), ACL_SELECT);
 	if (acl != ACLCHECK_OK)
 		ereport(ERROR,
@@ -419,12 +419,44 @@ cdp_resolve(PG_FUNCTION_ARGS)
 	scan_open(&scan, heap, relations->identifier_value_key, GetActiveSnapshot());
 	scan_value(&scan, settings->namespaces[namespace_index].namespace_id, normalized.data, normalized.len);
 	if (scan_next(&scan))
-		profile_id = DatumGetInt64(scan.slot->tts_values[1]);
+		result = DatumGetInt64(scan.slot->tts_values[column]);
 	scan_close(&scan);
 	table_close(heap, AccessShareLock);
+	return result;
+}
+
+/*
+ * cdp.resolve(namespace text, value text) returns bigint
+ *
+ * The profile that holds the identifier, NULL when it is unknown or not valid.
+ *
+ * Errors: the namespace does not exist; no right to read.
+ */
+Datum
+cdp_resolve(PG_FUNCTION_ARGS)
+{
+	int64		profile_id = find_stored(fcinfo, 1);
+
 	if (profile_id == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(profile_id);
+}
+
+/*
+ * cdp.find_identifier(namespace text, value text) returns bigint
+ *
+ * The key of the identifier, NULL when it is unknown or not valid.
+ *
+ * Errors: as of cdp.resolve.
+ */
+Datum
+cdp_find_identifier(PG_FUNCTION_ARGS)
+{
+	int64		id = find_stored(fcinfo, 0);
+
+	if (id == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(id);
 }
 
 /* A digest of the labels that a snapshot shows. */
@@ -493,20 +525,27 @@ cdp_ensure_identifier(PG_FUNCTION_ARGS)
 	Graph	   *graph;
 	uint32		identifier;
 	int64		id;
+	bool		is_spelt;
+	bool		is_stored;
 
 	identify_not_null(fcinfo, 0, "namespace", "the identifier");
 	identify_not_null(fcinfo, 1, "value", "the identifier");
 	value = PG_GETARG_TEXT_PP(1);
 	graph_begin_writing(ShareRowExclusiveLock);
+	is_stored = find_stored(fcinfo, 0) != 0;
 	settings = graph_settings();
 	namespace_index = graph_namespace_required(settings, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	initStringInfo(&normalized);
-	if (!cdp_normalize(&settings->namespaces[namespace_index].normalizer,
-					   VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &normalized) ||
-		!graph_value_is_valid(settings, namespace_index, normalized.data, normalized.len))
+	is_spelt = cdp_normalize(&settings->namespaces[namespace_index].normalizer,
+							 VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &normalized) &&
+		normalized.len <= IDENTIFIER_MAX_LENGTH;
+	/* One that was stored before the namespace had its pattern is an identifier. */
+	if (!is_spelt ||
+		(!is_stored && !graph_value_is_valid(settings, namespace_index, normalized.data, normalized.len)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the value is not valid in namespace \"%s\"", settings->namespaces[namespace_index].name)));
+				 errmsg("the value is not valid in namespace \"%s\"", settings->namespaces[namespace_index].name),
+				 errhint("The view cdp.namespaces shows its normalizer and pattern.")));
 
 	graph = graph_create(settings, true, "label");
 	identifier = graph_intern_value(graph, namespace_index, normalized.data, normalized.len);

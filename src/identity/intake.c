@@ -21,6 +21,7 @@
 #include "statement.h"
 
 #define SOURCE_MAX_LENGTH	128
+#define NOTES_AT_ONCE		10000	/* notes about rejected rows that one statement forgets */
 
 /* The source as given by the caller, or an error. */
 const char *
@@ -31,7 +32,8 @@ intake_check_source(text *source)
 	if (result[0] == '\0' || strlen(result) > SOURCE_MAX_LENGTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the name of a source must have 1 to %d bytes", SOURCE_MAX_LENGTH)));
+				 errmsg("the name of a source must have 1 to %d bytes", SOURCE_MAX_LENGTH),
+				 errhint("Name where the records come from, such as 'crm'.")));
 	return result;
 }
 
@@ -190,13 +192,14 @@ merge_duplicate(Intake *intake, uint32 position, const uint32 *ids, int count, T
 	}
 }
 
+/* observed_at of a row without a time is that of its arrival. */
 static void
 take_record(Intake *intake, uint32 position, bool found, uint32 *ids, int count, TimestampTz observed_at, bool has_time)
 {
 	GraphRecord *record = &intake->graph->records[position];
 
 	if (!has_time)
-		observed_at = intake->arrival;
+		record->is_timeless = true;
 	if (found)
 	{
 		merge_duplicate(intake, position, ids, count, observed_at, has_time);
@@ -225,6 +228,8 @@ intake_deleted(Intake *intake, const char *key, size_t key_length, TimestampTz o
 
 	if (has_time && TIMESTAMP_NOT_FINITE(observed_at))
 		has_time = false;
+	if (!has_time)
+		observed_at = intake->arrival;
 	position = graph_take_record(intake->graph, intake->source, key, key_length, &found);
 	take_record(intake, position, found, NULL, 0, observed_at, has_time);
 	return position;
@@ -366,6 +371,8 @@ intake_finish_row(Intake *intake, const char *key, size_t key_length,
 		}
 	}
 
+	if (!has_time)
+		observed_at = intake->arrival;
 	for (uint32 i = 0; i < count; i++)
 		intake->values[i].hash = graph_value_hash(intake->values[i].value, intake->values[i].length);
 	hash = graph_record_hash(intake->source_hash, key, (uint32) key_length);
@@ -525,17 +532,23 @@ intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has
 	SPI_finish();
 }
 
-/* Forgets notes about records that have been taken in since. */
+/*
+ * Forgets notes about records that have been taken in since: of a version that
+ * is not newer than the one that counts now.  Notes of the same call, which began
+ * at the given time, stay unless theirs is older: two rows with one key
+ * and no order between them are no correction of each other.
+ */
 void
-intake_clear_rejections(Graph *graph, const char *source)
+intake_clear_rejections(Graph *graph, const char *source, TimestampTz since)
 {
 	static SPIPlanPtr any_plan = NULL;
 	static SPIPlanPtr plan = NULL;
 	Relation	rejected;
 	bool		is_empty;
-	Oid			types[] = {TEXTOID, TEXTARRAYOID};
-	Datum		arguments[2];
+	Oid			types[] = {TEXTOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
+	Datum		arguments[4];
 	Datum	   *keys;
+	Datum	   *times;
 	int			count = 0;
 
 	if (graph->record_count == 0)
@@ -549,23 +562,34 @@ intake_clear_rejections(Graph *graph, const char *source)
 	SPI_connect();
 	arguments[0] = CStringGetTextDatum(source);
 	cdp_statement(&any_plan, "SELECT FROM cdp_data.rejected_record AS r WHERE r.source OPERATOR(pg_catalog.=) $1 LIMIT 1", 1, types);
-	cdp_statement(&plan, "DELETE FROM cdp_data.rejected_record AS r"
-						 " WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) ANY ($2)",
-				  2, types);
-	if (SPI_execute_plan(any_plan, arguments, NULL, true, 1) != SPI_OK_SELECT)
+	cdp_statement(&plan, "DELETE FROM cdp_data.rejected_record AS r USING unnest($2, $3) AS k(record_key, observed_at)"
+						 " WHERE r.source OPERATOR(pg_catalog.=) $1 AND r.record_key OPERATOR(pg_catalog.=) k.record_key"
+						 " AND CASE WHEN r.rejected_at OPERATOR(pg_catalog.>=) $4 THEN r.observed_at OPERATOR(pg_catalog.<) k.observed_at"
+						 "  ELSE r.observed_at IS NULL OR NOT pg_catalog.isfinite(r.observed_at)"
+						 "  OR r.observed_at OPERATOR(pg_catalog.<=) k.observed_at END",
+				  4, types);
+	arguments[3] = TimestampTzGetDatum(since);
+	/* Those that this call noted, too. */
+	if (SPI_execute_plan(any_plan, arguments, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for rejected records");
 	if (SPI_processed > 0)
 	{
-		keys = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(Datum), graph->record_count));
+		keys = cdp_palloc_array(Datum, NOTES_AT_ONCE);
+		times = cdp_palloc_array(Datum, NOTES_AT_ONCE);
 		for (uint32 i = 0; i < graph->record_count; i++)
 		{
 			const GraphRecord *record = &graph->records[i];
 
 			if (record->is_incoming)
+			{
+				/* What comes without a time is newer than all that came before. */
+				times[count] = TimestampTzGetDatum(record->is_timeless ? DT_NOEND : record->observed_at);
 				keys[count++] = PointerGetDatum(cstring_to_text_with_len(record->key, record->key_length));
-			if (count == 10000 || (count > 0 && i + 1 == graph->record_count))
+			}
+			if (count == NOTES_AT_ONCE || (count > 0 && i + 1 == graph->record_count))
 			{
 				arguments[1] = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false, TYPALIGN_INT));
+				arguments[2] = PointerGetDatum(construct_array(times, count, TIMESTAMPTZOID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 				if (SPI_execute_plan(plan, arguments, NULL, false, 0) < 0)
 					elog(ERROR, "could not forget rejected records");
 				count = 0;

@@ -73,6 +73,6 @@ extern uint32 intake_deleted(Intake *intake, const char *key, size_t key_length,
 extern void intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has_time,
 						  const Rejection *rejection, const char *identifiers);
 extern void intake_settle(Graph *graph, uint32 record);
-extern void intake_clear_rejections(Graph *graph, const char *source);
+extern void intake_clear_rejections(Graph *graph, const char *source, TimestampTz since);
 
 #endif							/* CDP_IDENTITY_INTAKE_H */

@@ -367,6 +367,8 @@ apply_links(Graph *graph, const uint32 *nodes, uint32 count)
 	/* Where all identifiers take part, the links are read as they lie. */
 	for (uint32 i = 0; everything && i < graph->link_count; i++)
 	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
 		if (i + FETCH_AHEAD < graph->link_count)
 		{
 			prefetch(&graph->identifiers[graph->links[i + FETCH_AHEAD].end[0]]);
@@ -380,6 +382,8 @@ apply_links(Graph *graph, const uint32 *nodes, uint32 count)
 	}
 	for (uint32 i = 0; !everything && i < count; i++)
 	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
 		for (uint32 half = graph->identifiers[nodes[i]].first_link; half != NO_INDEX;)
 		{
 			const GraphLink *link = &graph->links[half / 2];

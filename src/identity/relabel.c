@@ -9,12 +9,15 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_sequence.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "cdp.h"
 #include "identity/graph.h"
@@ -232,7 +235,12 @@ take_profile(Graph *graph, int64 profile_id)
 {
 	uint32		position = graph_find_profile(graph, profile_id, true);
 
-	load_profile_row(graph, position);
+	if (!graph->profiles[position].is_loaded)
+	{
+		load_profile_row(graph, position);
+		/* Its replay would be struck off below without having been done. */
+		Assert(graph->profiles[position].state != PROFILE_QUEUED);
+	}
 	return position;
 }
 
@@ -247,10 +255,26 @@ part_of_anchor(Graph *graph, const uint32 *part_of, int64 anchor)
 	return part_of[graph->identifiers[identifier].component];
 }
 
+/* Whether the sequence counts one by one, and gives a session no more numbers than that at once. */
+static bool
+counts_by_one(Oid sequence, uint32 most_cached)
+{
+	HeapTuple	tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(sequence));
+	Form_pg_sequence form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_sequence) GETSTRUCT(tuple);
+	result = form->seqincrement == 1 && form->seqcache <= most_cached;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /*
- * Ids for so many new rows, as one range where the caller may set the sequence;
- * whoever is not the only writer, or may not, takes them one by one.  Returns
- * the first one, 0 when there is no range.
+ * Ids for so many new rows, as one range where the caller may set the sequence
+ * and it is as cdp.setup() made it; whoever is not the only writer, or may not, takes them
+ * one by one.  Returns the first one, 0 when there is no range.
  */
 static int64
 reserve_ids(Graph *graph, Oid sequence, uint32 count)
@@ -258,7 +282,8 @@ reserve_ids(Graph *graph, Oid sequence, uint32 count)
 	int64		first;
 
 	if (count < LARGE_COUNT || !graph->exclusive || graph->read_only ||
-		pg_class_aclcheck(sequence, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
+		pg_class_aclcheck(sequence, GetUserId(), ACL_UPDATE) != ACLCHECK_OK ||
+		!counts_by_one(sequence, count))
 		return 0;
 	first = nextval_internal(sequence, true);
 	(void) DirectFunctionCall2(setval_oid, ObjectIdGetDatum(sequence), Int64GetDatum(first + count - 1));
@@ -310,7 +335,11 @@ keep_ids_at_home(Graph *graph, Part *parts, const uint32 *part_of, const Move *m
 	int64	   *incidences = MemoryContextAllocHuge(graph->context, mul_size(sizeof(int64), move_count + 1));
 	bool		any_split = false;
 
-	/* Of very many the rows are read as they lie, not one by one. */
+	/*
+	 * Of very many the rows are read as they lie, not one by one.  None that is
+	 * read only now has a queued replay: load_profile and load_queued_profiles
+	 * have read those, and a rebuild all.
+	 */
 	if (graph->whole && move_count / 10 > RelationGetNumberOfBlocks(graph->profile_relation))
 		load_all_profiles(graph);
 	/* All profiles first, because the array moves while it grows. */
@@ -549,6 +578,7 @@ relabel_profiles(Graph *graph)
 			if (graph->profiles[position].old_state != PROFILE_QUEUED)
 				graph->profiles[position].is_changed = true;
 		}
+	/* Queued ones in memory are those that load_profile and load_queued_profiles had evaluated; see keep_ids_at_home. */
 	for (uint32 i = 0; i < graph->profile_count && !graph->is_queued; i++)
 		if (graph->profiles[i].state == PROFILE_QUEUED)
 		{

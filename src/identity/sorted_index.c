@@ -86,11 +86,23 @@ struct SortedIndex
 /* Groups of up to this many keys are compared byte by byte. */
 #define SMALL_GROUP		16
 
+/* Whether rows of the index are a leading column and a key, for every row of the table. */
+static bool
+holds_keys_only(Oid index_id)
+{
+	Relation	index = index_open(index_id, AccessShareLock);
+	bool		result = index->rd_index->indnatts == 2 &&
+		RelationGetIndexPredicate(index) == NIL && RelationGetIndexExpressions(index) == NIL;
+
+	index_close(index, NoLock);
+	return result;
+}
+
 /*
  * Sets out to note the keys of rows that go into the table: an index whose
  * columns are the same leading text in every row, and a key.  NULL when the
- * table is not a heap or the memory budget does not allow it; the index is to
- * be built the usual way then.
+ * table is not a heap, the index holds anything besides, or the memory budget does
+ * not allow it; the index is to be built the usual way then.
  */
 SortedIndex *
 sorted_index_begin(Relation heap, Oid index, const char *leading, uint64 rows)
@@ -98,7 +110,7 @@ sorted_index_begin(Relation heap, Oid index, const char *leading, uint64 rows)
 	SortedIndex *sorted;
 
 	if (rows == 0 || heap->rd_tableam != GetHeapamTableAmRoutine() ||
-		rows > (uint64) maintenance_work_mem * 1024 / 8 / sizeof(SortedKey))
+		rows > (uint64) maintenance_work_mem * 1024 / 8 / sizeof(SortedKey) || !holds_keys_only(index))
 		return NULL;
 	sorted = palloc0(sizeof(SortedIndex));
 	sorted->heap = heap;
@@ -156,6 +168,8 @@ sort_keys(SortedKey *keys, uint64 count, uint32 depth)
 	check_stack_depth();
 	for (uint64 i = 0; i < count; i++)
 	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
 		if (i + LOOK_AHEAD < count)
 			__builtin_prefetch(keys[i + LOOK_AHEAD].key + depth);
 		keys[i].prefix = prefix_at(&keys[i], depth);
@@ -201,14 +215,18 @@ feed_index_build(Relation heap, Relation index, IndexInfo *info, bool allow_sync
 				 BlockNumber start, BlockNumber blocks, IndexBuildCallback callback, void *state, TableScanDesc scan)
 {
 	SortedIndex *sorted = feeding;
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS] = {false};
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
 	text	   *key;
 
 	if (sorted == NULL || RelationGetRelid(index) != sorted->index || scan != NULL ||
 		start != 0 || blocks != InvalidBlockNumber)
-		return GetHeapamTableAmRoutine()->index_build_range_scan(heap, index, info, allow_sync, anyvisible, progress,
-																 start, blocks, callback, state, scan);
+	{
+		/* The scan of the table asks its access method for more than this function. */
+		heap->rd_tableam = GetHeapamTableAmRoutine();
+		return heap->rd_tableam->index_build_range_scan(heap, index, info, allow_sync, anyvisible, progress,
+														start, blocks, callback, state, scan);
+	}
 	key = palloc(VARHDRSZ + IDENTIFIER_MAX_LENGTH);
 	values[0] = sorted->leading;
 	values[1] = PointerGetDatum(key);
@@ -256,8 +274,8 @@ insert_keys(SortedIndex *sorted)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cdp index insert", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller;
 	text	   *key = palloc(VARHDRSZ + IDENTIFIER_MAX_LENGTH);
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS] = {false};
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
 
 	values[0] = sorted->leading;
 	values[1] = PointerGetDatum(key);

@@ -1,7 +1,7 @@
 /*
  * sorted_index.h
- *		Building an index of a table that was just filled, from its keys in
- *		order.
+ *		Bringing an index up to date with the rows that a table has got, from
+ *		their keys in order: anew where the table was empty, key by key otherwise.
  */
 #ifndef CDP_IDENTITY_SORTED_INDEX_H
 #define CDP_IDENTITY_SORTED_INDEX_H

@@ -62,7 +62,7 @@ stitch_prepare_columns(Stitch *stitch)
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
 		StitchColumn *column = &stitch->columns[i];
 		const char *name = NameStr(attribute->attname);
-		Oid			element = get_element_type(attribute->atttypid);
+		Oid			element = get_base_element_type(attribute->atttypid);
 		Oid			output;
 		bool		is_varlena;
 
@@ -82,11 +82,13 @@ stitch_prepare_columns(Stitch *stitch)
 			if (*place >= 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_COLUMN),
-						 errmsg("the query yields column \"%s\" more than once", name)));
+						 errmsg("the query yields column \"%s\" more than once", name),
+						 errhint("Only columns of identifiers may repeat.")));
 			if (column->is_array)
 				ereport(ERROR,
 						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("column \"%s\" must not be an array", name)));
+						 errmsg("column \"%s\" must not be an array", name),
+						 is_key ? errhint("Put a key of several parts together with a separator: shop || '/' || number AS record_key.") : errhint("Give one time: greatest(created, modified) AS observed_at.")));
 			*place = i;
 		}
 		else
@@ -290,7 +292,7 @@ finish_batch(Stitch *stitch, bool is_last)
 	}
 	graph_report_phase(graph, graph->whole ? "loading the whole graph" : "loading what rows touch");
 	graph_apply(graph);
-	intake_clear_rejections(graph, stitch->source);
+	intake_clear_rejections(graph, stitch->source, stitch->started);
 	if (!is_last)
 	{
 		/* A tie in time with a later row of this call goes by content. */
@@ -410,6 +412,7 @@ void
 stitch_begin(Stitch *stitch)
 {
 	stitch->context = CurrentMemoryContext;
+	stitch->started = GetCurrentTimestamp();
 	graph_begin_writing(stitch->is_realtime ? RowExclusiveLock : ShareRowExclusiveLock);
 	/* The query may run other people's code, so these settings are its own. */
 	stitch->settings = graph_settings_load(CurrentMemoryContext);

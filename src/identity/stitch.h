@@ -52,6 +52,7 @@ struct Stitch
 	Graph	   *graph;
 	GraphCounts counts;			/* of the batches before */
 	MemoryContext context;		/* of the call */
+	TimestampTz started;		/* system time */
 	struct u64map_hash *settled_keys;
 	int			key_column;
 	int			time_column;	/* -1: none */

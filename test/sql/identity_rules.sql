@@ -1,0 +1,73 @@
+-- What was stored or said before the rules changed: identifiers that a new pattern would not let in, kinds, must-links that rest,
+-- and sequences that somebody set up otherwise.
+SET timezone = 'UTC';
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+SELECT cdp.setup();
+
+-- a new pattern concerns what comes in from then on; what is stored can be looked up, labelled, blocked and split as before
+SELECT cdp.create_namespace('tag', 'lower', priority => 9);
+SELECT cdp.identify('{"tag": ["abc", "old"], "crm_id": "1"}', 'crm', '1', '2024-01-01') IS NOT NULL AS taken;
+SELECT cdp.cannot_link('tag', 'abc', 'crm_id', '2', 'two');
+SELECT cdp.alter_namespace('tag', pattern => '^[0-9]+$');
+SELECT cdp.normalize_identifier('tag', 'ABC') AS as_new, cdp.identify('{"tag": "ABC"}', 'crm', '2', '2024-01-01') AS of_a_new_record;
+SELECT cdp.resolve('tag', ' ABC') = cdp.resolve('crm_id', '1') AS resolve,
+       cdp.resolve_at('tag', ' ABC', now() + interval '1 hour') = cdp.resolve('crm_id', '1') AS resolve_at;
+SELECT from_value, to_value, record_key FROM cdp.explain_link('tag', 'ABC', 'crm_id', '1');
+SELECT cdp.remove_label('tag', 'ABC', 'crm_id', '2');
+SELECT cdp.must_link('tag', 'ABC', 'crm_id', '1', 'one');
+SELECT cdp.must_link('tag', 'never seen', 'crm_id', '1');
+SELECT kind, namespace_1, value_1, namespace_2, value_2 FROM cdp.labels;
+SELECT cdp.remove_label('tag', 'abc', 'crm_id', '1');
+SELECT cdp.block_identifier('tag', 'Old', 'outdated') AS known;
+SELECT state FROM cdp.identifiers WHERE value = 'old';
+SELECT cdp.unblock_identifier('tag', 'OLD');
+SELECT part, namespace, value FROM cdp.split_profile(cdp.resolve('crm_id', '1'), '{"tag": "ABC"}', dry_run => false);
+SELECT cdp.resolve('tag', 'abc') = cdp.resolve('crm_id', '1') AS one;
+SELECT * FROM cdp.check_identities();
+
+-- the same label again keeps its reason, unless there is another one
+SELECT cdp.must_link('crm_id', '1', 'loyalty_id', 'L1', 'she called');
+SELECT cdp.must_link('loyalty_id', 'L1', 'crm_id', '1');
+SELECT reason FROM cdp.labels WHERE kind = 'must_link';
+SELECT cdp.must_link('loyalty_id', 'L1', 'crm_id', '1', 'she wrote');
+SELECT reason FROM cdp.labels WHERE kind = 'must_link';
+
+-- two that only a resting must-link would join count as two, and the explanation says so
+SELECT cdp.must_link('crm_id', '21', 'device_id', 'kiosk'), cdp.must_link('crm_id', '22', 'device_id', 'kiosk');
+SELECT cdp.identify('{"crm_id": "21", "email": "two@x.example"}', 'crm', '21', '2024-01-01') = cdp.identify('{"crm_id": "22", "email": "two@x.example"}', 'crm', '22', '2024-01-02') AS one;
+SELECT cdp.block_identifier('device_id', 'kiosk') AS known;
+SELECT cdp.resolve('crm_id', '21') = cdp.resolve('crm_id', '22') AS one;
+SELECT namespace, value, other_value, reason, detail FROM cdp.explain_refusals(cdp.resolve('crm_id', '22'));
+SELECT cdp.cannot_link('crm_id', '21', 'crm_id', '22');
+SELECT cdp.unblock_identifier('device_id', 'kiosk');
+SELECT cdp.resolve('crm_id', '21') = cdp.resolve('crm_id', '22') AS one;
+
+-- whose kind of identifier becomes that of a person is known from then on
+SELECT cdp.identify('{"device_id": "phone-1"}', 'app', '1', '2024-01-01') AS visitor \gset
+SELECT count(*) > 0 AS derived FROM cdp.materialize_profiles();
+SELECT is_known FROM cdp.profiles WHERE profile_id = :visitor;
+SELECT cdp.alter_namespace('device_id', kind => 'person');
+SELECT count(*) > 0 AS derived FROM cdp.materialize_profiles();
+SELECT is_known FROM cdp.profiles WHERE profile_id = :visitor;
+SELECT cdp.alter_namespace('device_id', kind => 'device');
+SELECT count(*) > 0 AS derived FROM cdp.materialize_profiles();
+SELECT is_known FROM cdp.profiles WHERE profile_id = :visitor;
+
+-- ids of very many are taken as a range only where the sequence counts one by one
+ALTER SEQUENCE cdp_data.identifier_id INCREMENT 5;
+ALTER SEQUENCE cdp_data.profile_id CACHE 100000;
+SELECT records_new, profiles_new FROM cdp.stitch('many', $$SELECT g AS record_key, 'm' || g AS crm_id FROM generate_series(1, 1500) AS g$$);
+SELECT max(i.id) - min(i.id) AS id_range, max(i.profile_id) - min(i.profile_id) AS profile_range
+FROM cdp_data.identifier AS i WHERE i.value LIKE 'm%';
+SELECT cdp.identify('{"crm_id": "one more"}', 'many', '0', '2024-01-01') > max(i.profile_id) AS another
+FROM cdp_data.identifier AS i WHERE i.value LIKE 'm%';
+SELECT * FROM cdp.check_identities();
+
+-- an array may have a type of its own
+CREATE DOMAIN addresses AS text[] CHECK (cardinality(VALUE) < 10);
+SELECT records_new, identifiers_new FROM cdp.stitch('domains', $$SELECT 1 AS record_key, ARRAY['a@x.example', NULL, 'b@x.example']::addresses AS email$$);
+DROP DOMAIN addresses;
+
+SELECT cdp.teardown(false);
