@@ -39,7 +39,10 @@ BEGIN
                    CASE WHEN c.trait_key IS NOT NULL THEN
                        pg_catalog.format('cdp.trait_value(v.value, %L, %s::cdp.survivorship, NULL::%s)', c.trait_key, pg_catalog.quote_nullable(c.survivorship), c.type) END AS getter
             FROM cdp.profile_columns() AS c
-            WHERE c.trait_key IS NOT NULL OR c.namespace_id IS NOT NULL     -- computed traits are written by evaluation alone
+            WHERE (c.trait_key IS NOT NULL OR c.namespace_id IS NOT NULL)   -- computed traits are written by evaluation alone
+              -- the namespace of an administrator has no column before the owner's next cdp.setup()
+              AND EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                          WHERE a.attrelid = 'cdp_data.profile_row'::regclass AND a.attname = c.name AND NOT a.attisdropped)
         ) AS g
     ) AS c;
 END
@@ -67,7 +70,8 @@ CREATE OR REPLACE FUNCTION cdp_data.derive_profiles(ids bigint[]) RETURNS bigint
     SET enable_hashjoin = off
     SET enable_mergejoin = off
     SET jit = off
-AS $body$
+AS %L
+$function$, pg_catalog.format($body$
 DECLARE
     changed bigint;
 BEGIN
@@ -127,8 +131,7 @@ BEGIN
           UNION SELECT profile_id FROM written UNION SELECT profile_id FROM gone) AS w;
     RETURN changed;
 END
-$body$
-$function$, c.identifier_columns, c.names, c.expressions, c.names, c.updates);
+$body$, c.identifier_columns, c.names, c.expressions, c.names, c.updates));
     COMMENT ON FUNCTION cdp_data.derive_profiles(bigint[]) IS 'Derives what is stored of these people again and returns how many of them changed; made by cdp.shape_derivation, called by cdp.materialize_profiles.';
 END
 $create$;
@@ -361,8 +364,14 @@ CREATE FUNCTION cdp.setup_profile_views() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $views$
+DECLARE
+    columns_before CONSTANT bigint := (SELECT pg_catalog.max(a.attnum) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'cdp_data.profile_row'::regclass);
 BEGIN
     PERFORM cdp.shape_profiles();
+    -- The namespace of an administrator gets its column here, and may have identifiers by now.
+    IF (SELECT pg_catalog.max(a.attnum) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'cdp_data.profile_row'::regclass) > columns_before THEN
+        INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
+    END IF;
     PERFORM cdp.shape_events();
 
     CREATE OR REPLACE VIEW cdp.profile_values AS

@@ -319,8 +319,8 @@ BEGIN
     LOOP
         changes := changes OPERATOR(pg_catalog.||) CASE
             WHEN change.type IS NULL THEN pg_catalog.format(', DROP COLUMN %I', change.name)
-            WHEN change.is_stored THEN pg_catalog.format(', ALTER COLUMN %I TYPE %s USING NULL::%s', change.name, change.type, change.type)
-            ELSE pg_catalog.format(', ADD COLUMN %I %s', change.name, change.type) END;
+            WHEN change.is_stored THEN pg_catalog.format(', ALTER COLUMN %1$I TYPE %2$s USING NULL::%2$s', change.name, change.type::regtype)
+            ELSE pg_catalog.format(', ADD COLUMN %I %s', change.name, change.type::regtype) END;
         IF change.is_stored AND change.type IS NOT NULL AND cdp.view_dependents(pg_catalog.to_regclass('cdp.profiles')) IS NOT NULL THEN
             RAISE dependent_objects_still_exist USING
                 MESSAGE = pg_catalog.format('cannot change the type of column "%s" of cdp.profiles to %s because other objects depend on the view', change.name, change.type),

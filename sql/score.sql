@@ -167,7 +167,6 @@ BEGIN
             DETAIL = pg_catalog.format('These do: %s.', users),
             HINT = 'Drop them with cdp.drop_score first, or give them another model.';
     END IF;
-    DELETE FROM cdp_data.score AS s WHERE s.model = $1;      -- of traits that were dropped
     DELETE FROM cdp_data.model AS m WHERE m.name = $1;
 END
 $drop$;

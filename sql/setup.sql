@@ -237,9 +237,7 @@ BEGIN
             ('expression', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
             ('expression_fact', 'invalidate_settings', 'AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'),
             -- Sessions leave alone what has failed.
-            ('expression_state', 'invalidate_settings', 'AFTER UPDATE', 'ROW WHEN ((OLD.status = ''failed'') <> (NEW.status = ''failed''))'),
-            ('source', 'check_source_owner', 'BEFORE INSERT OR UPDATE', 'ROW'),
-            ('expression', 'check_expression_owner', 'BEFORE INSERT OR UPDATE', 'ROW')
+            ('expression_state', 'invalidate_settings', 'AFTER UPDATE', 'ROW WHEN ((OLD.status = ''failed'') <> (NEW.status = ''failed''))')
         ) AS v(relation, name, events, level)
         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
                           WHERE t.tgname = v.name AND t.tgrelid = pg_catalog.to_regclass(pg_catalog.format('cdp_data.%I', v.relation)))
@@ -391,9 +389,10 @@ CREATE FUNCTION cdp.grant_access(role regrole, access text) RETURNS void
 AS $grant$
 DECLARE
     view_name text;
-    settings CONSTANT text := 'cdp_data.storage, cdp_data.namespace, cdp_data.option, cdp_data.blocked_identifier, cdp_data.label, '
-        'cdp_data.source, cdp_data.source_column, cdp_data.property, cdp_data.trait, cdp_data.expression, cdp_data.expression_fact, cdp_data.segment_key, '
-        'cdp_data.model, cdp_data.score';
+    settings CONSTANT text := 'cdp_data.namespace, cdp_data.option, cdp_data.blocked_identifier, cdp_data.label, cdp_data.model';
+    -- Texts of these run as other roles, up to the owner of the storage: whoever could write them could do all that it can.
+    declarations CONSTANT text := 'cdp_data.storage, cdp_data.source, cdp_data.source_column, cdp_data.property, cdp_data.trait, '
+        'cdp_data.expression, cdp_data.expression_fact, cdp_data.segment_key, cdp_data.score';
 BEGIN
     IF role IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be null';
@@ -417,13 +416,8 @@ BEGIN
     END LOOP;
     IF access IN ('writer', 'admin') THEN
         EXECUTE pg_catalog.format('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA cdp_data TO %s', role);
+        EXECUTE pg_catalog.format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %s', declarations, role);
         EXECUTE pg_catalog.format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA cdp_data TO %s', role);
-    END IF;
-    -- Whoever declares sources creates the triggers of their tables.
-    IF access = 'admin' THEN
-        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION cdp_data.capture() TO %s', role);
-    ELSE
-        EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION cdp_data.capture() FROM %s', role);
     END IF;
     -- The latest call counts, so that access can be lowered too.
     IF access = 'reader' THEN
@@ -436,7 +430,7 @@ BEGIN
 END
 $grant$;
 COMMENT ON FUNCTION cdp.grant_access(regrole, text) IS
-'Lets a role read the views (reader), also bring in evidence (writer: stitch, identify, retract), or also change namespaces, blocks, labels and options (admin); the latest call counts.  Called by the owner of the storage.';
+'Lets a role read the views (reader), also bring in evidence (writer: stitch, identify, retract), or also change namespaces, blocks, labels, options and models (admin); the latest call counts.  Called by the owner of the storage.';
 
 CREATE FUNCTION cdp.repeat_grants() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

@@ -24,22 +24,6 @@ CREATE FUNCTION cdp.alter_source(
 COMMENT ON FUNCTION cdp.alter_source(text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, regrole, text[]) IS
 'Changes the declaration of a source; NULL keeps a part, reset => ARRAY[''filter''] takes one away.  The next refresh reads the whole source again.';
 
-CREATE FUNCTION cdp.check_source_owner() RETURNS trigger
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-    SET search_path = pg_catalog, pg_temp
-AS $check$
-BEGIN
-    IF NOT pg_catalog.pg_has_role(NEW.owner, 'USAGE') THEN
-        RAISE insufficient_privilege USING
-            MESSAGE = pg_catalog.format('permission denied to declare a source that runs as role "%s"', NEW.owner),
-            HINT = 'A member of that role may do so.';
-    END IF;
-    RETURN NEW;
-END
-$check$;
-COMMENT ON FUNCTION cdp.check_source_owner() IS
-'Trigger on cdp_data.source: only a member of the role under which its texts run may write a declaration, by whatever way.';
-
 CREATE FUNCTION cdp.require_source(source text) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp

@@ -137,7 +137,8 @@ pack_typed(ProfileHost *host, TypedTarget *target, const JsonbValue *scalar, pg_
  * and the names of those whose value does not fit, which are left out.  Times
  * without a zone are read in the given one.  NULL when an argument is.
  *
- * Errors: traits that are no object; types that a trait cannot have.
+ * Errors: traits that are no object; types that a trait cannot have; a time
+ * zone that does not exist.
  */
 Datum
 cdp_profile_of_json(PG_FUNCTION_ARGS)
@@ -145,7 +146,7 @@ cdp_profile_of_json(PG_FUNCTION_ARGS)
 	text	   *source = PG_GETARG_TEXT_PP(0);
 	TimestampTz observed_at = PG_GETARG_TIMESTAMPTZ(1);
 	Jsonb	   *traits = PG_GETARG_JSONB_P(2);
-	pg_tz	   *zone = pg_tzset(text_to_cstring(PG_GETARG_TEXT_PP(6)));
+	pg_tz	   *zone = typed_time_zone(text_to_cstring(PG_GETARG_TEXT_PP(6)));
 	ProfileServerHost host;
 	ProfileBuilder builder;
 	TupleDesc	descriptor;

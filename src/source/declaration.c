@@ -33,6 +33,7 @@
 #include "identity/stitch.h"
 #include "source/declaration.h"
 #include "source/owner.h"
+#include "source/typed_value.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(cdp_create_source);
@@ -86,11 +87,8 @@ check_parts(const Declaration *declaration)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid capture \"%s\"", declaration->capture),
 				 errhint("The ways of capture are pull, queue and immediate.")));
-	if (declaration->time_zone != NULL && pg_tzset(declaration->time_zone) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" does not exist", declaration->time_zone),
-				 errhint("The view pg_timezone_names lists the time zones.")));
+	if (declaration->time_zone != NULL)
+		(void) typed_time_zone(declaration->time_zone);
 }
 
 static void

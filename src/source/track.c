@@ -119,13 +119,9 @@ compare_properties(const void *left, const void *right)
 static pg_tz *
 option_time_zone(void)
 {
-	pg_tz	   *zone = NULL;
-
 	if (SPI_execute("SELECT o.value FROM cdp_data.option AS o WHERE o.name OPERATOR(pg_catalog.=) 'time_zone'", true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the option time_zone");
-	if (SPI_processed > 0)
-		zone = pg_tzset(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-	return zone == NULL ? pg_tzset("UTC") : zone;
+	return typed_time_zone(SPI_processed > 0 ? SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) : "UTC");
 }
 
 /*

@@ -28,6 +28,23 @@
 #include "source/typed_value.h"
 
 /*
+ * The time zone of that name, or an error: one that was there when it was stored
+ * may be unknown to the server that reads it now.
+ */
+pg_tz *
+typed_time_zone(const char *name)
+{
+	pg_tz	   *zone = pg_tzset(name);
+
+	if (zone == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" does not exist", name),
+				 errhint("The view pg_timezone_names lists the time zones.")));
+	return zone;
+}
+
+/*
  * Looks the type up; what is kept lives in context.
  */
 void

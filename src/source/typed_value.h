@@ -19,6 +19,7 @@ typedef struct TypedTarget
 	FmgrInfo	input;
 } TypedTarget;
 
+extern pg_tz *typed_time_zone(const char *name);
 extern void typed_target_init(TypedTarget *target, Oid type, int32 typmod, MemoryContext context);
 extern bool typed_value(TypedTarget *target, const JsonbValue *value, pg_tz *time_zone, Datum *result);
 
