@@ -235,7 +235,13 @@ take_profile(Graph *graph, int64 profile_id)
 {
 	uint32		position = graph_find_profile(graph, profile_id, true);
 
-	if (!graph->profiles[position].is_loaded)
+	if (!graph->profiles[position].is_loaded && graph->derive)
+	{
+		/* A rebuild has read all rows, and makes up for one that somebody deleted. */
+		graph->profiles[position].state = PROFILE_LIVE;
+		graph->profiles[position].is_loaded = graph->profiles[position].is_changed = true;
+	}
+	else if (!graph->profiles[position].is_loaded)
 	{
 		load_profile_row(graph, position);
 		/* Its replay would be struck off below without having been done. */
@@ -383,6 +389,8 @@ keep_ids_at_home(Graph *graph, Part *parts, const uint32 *part_of, const Move *m
 		profile = graph_find_profile(graph, moves[i].old_profile, false);
 		if (parts[home_of[profile]].profile_id == moves[i].old_profile)
 			continue;
+		if (graph->profiles[profile].anchor == 0)
+			graph->profiles[profile].anchor = graph->identifiers[moves[i].identifier].id;
 		graph->profiles[profile].state = PROFILE_RETIRED;
 		graph->profiles[profile].is_changed = true;
 	}
@@ -473,7 +481,10 @@ give_ids(Graph *graph, Part *parts, const uint32 *part_of, uint32 part_count)
 	pfree(retired_here);
 }
 
-/* An id that lives in a part without its anchor takes that part's first identifier. */
+/*
+ * An id that lives in a part without its anchor takes that part's first
+ * identifier; in a rebuild, all of them are looked at.
+ */
 static void
 mend_anchors(Graph *graph, const Part *parts, const uint32 *part_of, uint32 part_count)
 {
@@ -482,14 +493,32 @@ mend_anchors(Graph *graph, const Part *parts, const uint32 *part_of, uint32 part
 		uint32		position;
 		GraphProfile *profile;
 
-		if (!parts[i].is_changed)
+		if (!parts[i].is_changed && !graph->derive)
 			continue;
 		position = take_profile(graph, parts[i].profile_id);
 		profile = &graph->profiles[position];
-		if (profile->old_state == '\0' || part_of_anchor(graph, part_of, profile->anchor) == i)
+		if ((profile->old_state == '\0' && profile->anchor != 0) || part_of_anchor(graph, part_of, profile->anchor) == i)
 			continue;
 		assign_id(graph, parts[i].first);
 		profile->anchor = graph->identifiers[parts[i].first].id;
+		profile->is_changed = true;
+	}
+}
+
+/*
+ * For a rebuild, which believes the evidence only: states of profiles that do not
+ * agree with their members, because rows were changed by hand.
+ */
+static void
+mend_states(Graph *graph)
+{
+	for (uint32 i = 0; i < graph->profile_count; i++)
+	{
+		GraphProfile *profile = &graph->profiles[i];
+
+		if (!profile->is_loaded || (profile->size == 0) == (profile->state == PROFILE_RETIRED))
+			continue;
+		profile->state = profile->size == 0 ? PROFILE_RETIRED : PROFILE_LIVE;
 		profile->is_changed = true;
 	}
 }
@@ -509,6 +538,8 @@ relabel_profiles(Graph *graph)
 	uint32		capacity = 0;
 
 	assign_ids(graph);
+	if (graph->derive)
+		mend_states(graph);
 
 	/*
 	 * A part that is exactly one old profile stays as it is.  Of an old profile

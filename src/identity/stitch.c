@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -136,16 +138,41 @@ stitch_prepare_columns(Stitch *stitch)
 	}
 }
 
+/*
+ * A whole number that a table holds as floating point, as it is written: an id of
+ * sixteen digits, not 1.234567890123456e+15.  Beyond 2^53 neighbours are the same.
+ */
+static bool
+is_whole_number(Oid type, Datum value, int64 *number)
+{
+	double		given;
+
+	if (type != FLOAT8OID && type != FLOAT4OID)
+		return false;
+	given = type == FLOAT8OID ? DatumGetFloat8(value) : DatumGetFloat4(value);
+	if (!(fabs(given) <= 9007199254740992.0) || given != floor(given))
+		return false;
+	*number = (int64) given;
+	return true;
+}
+
 /* The characters of a value; in memory of the row unless it is text already. */
 static void
 value_bytes(StitchColumn *column, Datum value, const char **bytes, size_t *length)
 {
+	int64		number;
+
 	if (column->is_text)
 	{
 		text	   *packed = DatumGetTextPP(value);
 
 		*bytes = VARDATA_ANY(packed);
 		*length = VARSIZE_ANY_EXHDR(packed);
+	}
+	else if (is_whole_number(column->type, value, &number))
+	{
+		*bytes = psprintf(INT64_FORMAT, number);
+		*length = strlen(*bytes);
 	}
 	else
 	{

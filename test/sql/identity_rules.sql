@@ -70,4 +70,11 @@ CREATE DOMAIN addresses AS text[] CHECK (cardinality(VALUE) < 10);
 SELECT records_new, identifiers_new FROM cdp.stitch('domains', $$SELECT 1 AS record_key, ARRAY['a@x.example', NULL, 'b@x.example']::addresses AS email$$);
 DROP DOMAIN addresses;
 
+-- numbers that a table holds as floating point are written out
+SELECT records_new FROM cdp.stitch('floats', $$SELECT 1e6::real AS record_key, 1234567890123456::float8 AS crm_id, '2024-01-01'::timestamptz AS observed_at,
+                                                      ARRAY[12345678, 0.5, '-0', NULL, 1e300, 'NaN']::float8[] AS loyalty_id$$);
+SELECT n.namespace, n.value, r.record_key FROM cdp.identifiers AS n JOIN cdp_data.record AS r ON n.identifier_id = ANY (r.ids)
+WHERE r.source = 'floats' ORDER BY n.namespace, n.value;
+SELECT cdp.resolve('crm_id', '1234567890123456') = cdp.resolve('loyalty_id', '12345678') AS one;
+
 SELECT cdp.teardown(false);
