@@ -858,13 +858,21 @@ CREATE FUNCTION cdp.replace_identifiers(old_ids bigint[], new_ids bigint[]) RETU
 AS $replace$
 #variable_conflict use_column
 BEGIN
-    UPDATE cdp_data.record AS r
-    SET hub = COALESCE((SELECT m.new_id FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id) WHERE m.old_id = r.hub), r.hub),
-        ids = (SELECT CASE WHEN pg_catalog.count(*) > 1 THEN pg_catalog.array_agg(k.id ORDER BY k.id) END
-               FROM (SELECT DISTINCT COALESCE(m.new_id, u.id) AS id
-                     FROM pg_catalog.unnest(r.ids) AS u(id)
-                     LEFT JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id) ON m.old_id = u.id) AS k)
-    WHERE r.hub = ANY ($1) OR r.ids && $1;
+    -- Nobody else writes meanwhile, so that places of rows can stand for their keys.
+    WITH moved AS MATERIALIZED (
+        SELECT m.old_id, m.new_id FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS m(old_id, new_id)
+    )
+    UPDATE cdp_data.record AS r SET hub = n.hub, ids = n.ids
+    FROM (SELECT k.place, pg_catalog.min(COALESCE(h.new_id, k.hub)) AS hub,
+                 CASE WHEN pg_catalog.count(DISTINCT COALESCE(m.new_id, k.id)) > 1
+                      THEN pg_catalog.array_agg(DISTINCT COALESCE(m.new_id, k.id) ORDER BY COALESCE(m.new_id, k.id)) END AS ids
+          FROM (SELECT t.ctid AS place, t.hub, COALESCE(u.id, t.hub) AS id
+                FROM cdp_data.record AS t LEFT JOIN LATERAL pg_catalog.unnest(t.ids) AS u(id) ON true) AS k
+          LEFT JOIN moved AS m ON m.old_id = k.id
+          LEFT JOIN moved AS h ON h.old_id = k.hub
+          GROUP BY k.place
+          HAVING pg_catalog.bool_or(m.old_id IS NOT NULL OR h.old_id IS NOT NULL)) AS n
+    WHERE r.ctid = n.place;
 
     -- What hangs on records finds its person through the hub too.
     UPDATE cdp_data.contribution AS c SET hub = m.new_id

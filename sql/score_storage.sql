@@ -12,7 +12,8 @@ BEGIN
         model_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         name text COLLATE "C" NOT NULL,
         version integer NOT NULL,
-        type text NOT NULL,
+        -- It is part of the texts of scores, which run as their owners.
+        type text NOT NULL CHECK (type IN ('cdp.lifetime_model', 'cdp.logit_model', 'cdp.gbt_model', 'cdp.calibration')),
         value text NOT NULL,
         quality jsonb NOT NULL,
         training jsonb,

@@ -321,10 +321,31 @@ compare(const GbtModel *model, const GbtRows *rows, const GbtRequest *request, c
 	}
 }
 
+/* The error that ended the training, such as a cancel. */
+static ErrorData *interruption;
+
+/*
+ * Asked before each tree: whether to end.  An interrupt need not be the end, and
+ * an error must not jump over what XGBoost holds, so it is kept.
+ */
 static bool
 interrupted(void)
 {
-	return INTERRUPTS_PENDING_CONDITION();
+	MemoryContext caller = CurrentMemoryContext;
+
+	interruption = NULL;
+	PG_TRY();
+	{
+		CHECK_FOR_INTERRUPTS();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		interruption = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return interruption != NULL;
 }
 
 static double
@@ -429,10 +450,7 @@ cdp_train_gbt(PG_FUNCTION_ARGS)
 	request.interrupted = interrupted;
 	status = gbt_interface()->train(&request, &result);
 	if (status == GBT_INTERRUPTED)
-	{
-		CHECK_FOR_INTERRUPTS();
-		elog(ERROR, "training was interrupted");
-	}
+		ReThrowError(interruption);
 	if (status == GBT_FAILED)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),

@@ -200,6 +200,10 @@ cdp_profile_of_json(PG_FUNCTION_ARGS)
 			{
 				Oid			type = DatumGetObjectId(DirectFunctionCall1(regtypein, CStringGetDatum(text_to_cstring(DatumGetTextPP(types[i])))));
 
+				if (!OidIsValid(type))
+					ereport(ERROR,
+							(errcode(ERRCODE_UNDEFINED_OBJECT),
+							 errmsg("type \"%s\" does not exist", text_to_cstring(DatumGetTextPP(types[i])))));
 				typed_target_init(target, type, -1, CurrentMemoryContext);
 			}
 		}

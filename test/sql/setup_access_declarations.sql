@@ -30,6 +30,9 @@ CREATE TRIGGER bait AFTER INSERT ON desk.bait FOR EACH STATEMENT EXECUTE FUNCTIO
 SELECT cdp.configure('time_zone', 'Europe/Berlin');
 SELECT cdp.create_namespace('desk_id');
 SELECT cdp.register_model('odds', cdp.logit_fit(y, ARRAY[x])) FROM (VALUES (true, 1.0), (false, 2.0), (true, 3.0), (false, 1.5)) AS v(y, x);
+\set VERBOSITY terse
+UPDATE cdp_data.model SET type = 'desk.planted';
+\set VERBOSITY default
 SELECT cdp.drop_model('odds');
 -- which has a column when the owner next sets up, and does no harm until then
 RESET ROLE;
@@ -50,6 +53,7 @@ SELECT "a$body$b", "it's ""%s"" $function$" FROM cdp.profiles;
 
 -- A time zone that the server does not know, as after a restore elsewhere.
 SELECT cdp.profile_of_json('s', now(), '{"a": "2020-01-01"}', 1, '{a}', '{timestamptz}', 'Nowhere/Bogus');
+SELECT cdp.profile_of_json('s', now(), '{"a": 1}', 1, '{a}', '{-}', 'UTC');
 UPDATE cdp_data.option SET value = 'Nowhere/Bogus' WHERE name = 'time_zone';
 SELECT cdp.identify('{"email": "a@example.org"}', 'desk', '2', traits => '{"a$body$b": "x"}');
 SELECT cdp.track('{"email": "a@example.org"}', 'login', now(), properties => '{"a": "2020-01-01"}');
