@@ -222,7 +222,7 @@ BEGIN
         false, 'batch', true, $4, $5, $6, $7, true, $8);
     -- With a search_path of its own it is evaluated after the score, from the stored value; what reads it comes after it.
     PERFORM cdp.declare_expression('trait', $1 || '_percentile',
-        pg_catalog.format('LEAST(pg_catalog.width_bucket(profile.%I, (SELECT s.percentile_bounds FROM cdp.scores AS s WHERE s.name OPERATOR(pg_catalog.=) %L)) OPERATOR(pg_catalog.+) 1, 100)', $1, $1),
+        pg_catalog.format('pg_catalog.width_bucket(profile.%I, (SELECT s.percentile_bounds FROM cdp.scores AS s WHERE s.name OPERATOR(pg_catalog.=) %L)) OPERATOR(pg_catalog.+) 1', $1, $1),
         false, 'batch', true, $4, $5, pg_catalog.format('percentage of people whose %s is not higher', $1), 'cdp, pg_catalog, pg_temp', true, true);
     -- What it was tells nothing of what it will be.
     IF (known.model, known.expression, known.search_path) IS DISTINCT FROM ($2, $3, $7) THEN

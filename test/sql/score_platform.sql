@@ -86,6 +86,14 @@ SELECT name, version, is_current FROM cdp.models ORDER BY 1, 2;
 SELECT cdp.create_score('sum', 'other', 'cdp.expected_purchases(model, 52, 0, 0, 0)', replace => true);
 CALL cdp.refresh();
 SELECT count(DISTINCT sum) AS values, min(sum_percentile), max(sum_percentile) FROM cdp.profiles;
+-- Who has no score has no percentile, be it some or everybody.
+SELECT cdp.create_score('sum', 'other', 'CASE WHEN profile.orders > 6 THEN cdp.p_alive(model, profile.orders, 30, 60) END', replace => true);
+SELECT cdp.create_score('none', 'other', 'NULLIF(cdp.p_alive(model, 0, 0, 0), 1)');
+CALL cdp.refresh();
+SELECT count(*) FILTER (WHERE sum IS NULL) > 100 AS not_scored, bool_and((sum IS NULL) = (sum_percentile IS NULL)) AS no_percentile,
+	min(sum_percentile) BETWEEN 1 AND 50 AND max(sum_percentile) = 100 AS percentiles, count("none") AS scored, count(none_percentile) AS percentiles_of_nobody FROM cdp.profiles;
+SELECT name, people FROM cdp.scores WHERE name IN ('none', 'sum') ORDER BY 1;
+SELECT cdp.drop_score('none');
 
 -- A training set as of its own time; the distribution of its scores is what drift is measured by.
 SELECT cdp.create_computed_trait('idle', $$extract(epoch FROM now() - max(event.occurred_at))::float8 / 86400$$);
