@@ -140,8 +140,8 @@ SELECT cdp.create_computed_trait('orders', $$ count(*) FILTER (WHERE event.event
 SELECT cdp.create_computed_trait('days_since_order',
     $$ extract(epoch FROM now() - max(event.occurred_at) FILTER (WHERE event.event_name = 'purchase'))::double precision / 86400 $$);
 SELECT cdp.training_sql(ARRAY['orders', 'days_since_order'], $$
-    SELECT profile_id, timestamptz '2025-10-01 00:00+00' AS as_of, bool_or(occurred_at >= '2025-10-01 00:00+00') AS label
-    FROM cdp.events GROUP BY profile_id HAVING min(occurred_at) < '2025-10-01 00:00+00'
+    SELECT profile_id, timestamptz '2025-10-01 00:00+00' AS as_of, bool_or(occurred_at > '2025-10-01 00:00+00') AS label
+    FROM cdp.events GROUP BY profile_id HAVING min(occurred_at) <= '2025-10-01 00:00+00'
 $$) AS training_query \gset
 CREATE TABLE example AS :training_query;
 CREATE TABLE trained AS
