@@ -43,10 +43,11 @@ lifetime_model_create(LifetimeFamily family)
 }
 
 /*
- * require_sound raises an error for what is wrong with a model.
+ * require_sound raises an error for what is wrong with a model, with this
+ * SQLSTATE where no more can be said.
  */
 static void
-require_sound(LifetimeModelFault fault, const LifetimeModel *model, int parameter)
+require_sound(LifetimeModelFault fault, const LifetimeModel *model, int parameter, int sqlstate)
 {
 	const LifetimeFamilyInfo *family = lifetime_family(model->family);
 
@@ -61,7 +62,7 @@ require_sound(LifetimeModelFault fault, const LifetimeModel *model, int paramete
 			return;
 		case LIFETIME_MODEL_INVALID:
 			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
+					(errcode(sqlstate),
 					 errmsg("not a valid lifetime model")));
 			return;
 		case LIFETIME_MODEL_OUT_OF_RANGE:
@@ -76,12 +77,12 @@ require_sound(LifetimeModelFault fault, const LifetimeModel *model, int paramete
 }
 
 static void
-check_model(const LifetimeModel *model)
+check_model(const LifetimeModel *model, int sqlstate)
 {
 	int			parameter = 0;
 	LifetimeModelFault fault = lifetime_model_check(model, &parameter);
 
-	require_sound(fault, model, parameter);
+	require_sound(fault, model, parameter, sqlstate);
 }
 
 /*
@@ -97,7 +98,7 @@ lifetime_model_get(Datum value)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("not a valid lifetime model")));
-	check_model(model);
+	check_model(model, ERRCODE_DATA_CORRUPTED);
 	return model;
 }
 
@@ -290,7 +291,7 @@ model_from_jsonb(Jsonb *json)
 		model->flags |= LIFETIME_MODEL_PRIOR;
 	json_number(&reader, "correlation", &model->correlation);
 	json_end(&reader);
-	check_model(model);
+	check_model(model, ERRCODE_INVALID_TEXT_REPRESENTATION);
 	return model;
 }
 
@@ -324,9 +325,9 @@ cdp_lifetime_model_recv(PG_FUNCTION_ARGS)
 	LifetimeModel *model = lifetime_model_create(LIFETIME_BGNBD);
 
 	require_sound(lifetime_model_read_wire((const uint8 *) buffer->data + buffer->cursor, buffer->len - buffer->cursor, model),
-				  model, 0);
+				  model, 0, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	buffer->cursor = buffer->len;
-	check_model(model);
+	check_model(model, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	PG_RETURN_POINTER(model);
 }
 

@@ -386,6 +386,9 @@ lifetime_no_purchase(LifetimeFamily family, const double *parameters,
 	}
 }
 
+/* So many terms of the tail of a distribution are added at most. */
+#define LONGEST_TAIL 1000000
+
 /*
  * lifetime_purchase_probability: BG/NBD and MBG/NBD, the chance that a new
  * customer makes exactly so many repeat purchases within the horizon.
@@ -401,31 +404,31 @@ lifetime_purchase_probability(LifetimeFamily family, const double *parameters,
 	double		coins = purchases + (family == LIFETIME_MBGNBD ? 1 : 0);
 	double		z = ratio / (1 + ratio);
 	double		exactly;
+	double		term;
 	double		at_least = 0;
 	double		stays;
 
 	/* of as many or more purchases, if nobody left */
 	exactly = horizon == 0 ? (purchases == 0 ? 1 : 0) : exp(lifetime_rising(r, purchases) - lifetime_rising(1, purchases) - r * log1p(ratio) + purchases * log(z));
+	term = exactly;
 	if (purchases > r * ratio)
-	{
-		double		term = exactly;
-
-		for (int32_t j = (int32_t) purchases; term > 1e-18 * at_least && j < (int32_t) purchases + 1000000; j++)
+		for (int32_t j = (int32_t) purchases; term > 1e-18 * at_least && j < (int32_t) purchases + LONGEST_TAIL; j++)
 		{
 			at_least += term;
 			term *= (r + j) / (j + 1) * z;
 		}
-	}
-	else
+	/* the tail is long, or most of all: what is below it is shorter */
+	if (purchases <= r * ratio || term > 1e-18 * at_least)
 	{
-		double		term = exp(-r * log1p(ratio));
+		double		below = 0;
 
-		at_least = 1;
-		for (int32_t j = 0; j < (int32_t) purchases; j++)
+		term = exactly;
+		for (int32_t j = (int32_t) purchases; j > 0 && term > 1e-18 * below; j--)
 		{
-			at_least -= term;
-			term *= (r + j) / (j + 1) * z;
+			term *= j / ((r + j - 1) * z);
+			below += term;
 		}
+		at_least = probability(1 - below);
 	}
 	stays = exp(lifetime_rising(b, coins) - lifetime_rising(a + b, coins));
 	if (coins == 0)

@@ -264,6 +264,12 @@ logit_fit_start(LogitFit *fit, LogitSums *moments)
 				 moments->rows == 0 ? errmsg("no rows to fit a logistic model to") : errmsg("a logistic model cannot be fitted: all labels are %s", moments->positive > 0 ? "1" : "0"),
 				 errdetail(INT64_FORMAT " rows, " INT64_FORMAT " more left out because of a NULL.",
 						   moments->rows, moments->skipped)));
+	for (int i = 0; i < model->terms; i++)
+		if (!isfinite(LOGIT_MATRIX(moments)[LOGIT_TRIANGLE(i) + i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("values of the term \"%s\" are too large for a logistic model", logit_term_name(model, i)),
+					 errhint("Give them in a larger unit, or take their logarithm.")));
 	if (fit->options.balanced)
 	{
 		model->class_weights[0] = moments->weight / (2 * (moments->weight - moments->positive));

@@ -50,35 +50,26 @@ state_capacity(const RfmState *state)
 }
 
 static void
-invalid_state(void)
+invalid_state(int sqlstate)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
+			(errcode(sqlstate),
 			 errmsg("not a valid rfm state")));
 }
 
 /*
- * rfm_rules_check raises an error unless rules are as cdp.rfm_options makes them.
+ * check_state raises an error with this SQLSTATE unless a state is one that may
+ * be read.
  */
 static void
-rfm_rules_check(const RfmRules *rules)
-{
-	if (!rfm_rules_valid(rules))
-		invalid_state();
-}
-
-/*
- * check_state raises an error unless a state is one that may be read.
- */
-static void
-check_state(const RfmState *state)
+check_state(const RfmState *state, int sqlstate)
 {
 	if (state->version != RFM_STATE_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("unknown version %d of an rfm state", state->version)));
 	if (!rfm_state_valid(state, VARSIZE(state)))
-		invalid_state();
+		invalid_state(sqlstate);
 }
 
 /*
@@ -91,8 +82,8 @@ rfm_state_get(Datum value)
 	RfmState   *state = (RfmState *) PG_DETOAST_DATUM(value);
 
 	if (VARSIZE(state) < offsetof(RfmState, entries))
-		invalid_state();
-	check_state(state);
+		invalid_state(ERRCODE_DATA_CORRUPTED);
+	check_state(state, ERRCODE_DATA_CORRUPTED);
 	return state;
 }
 
@@ -317,7 +308,8 @@ cdp_rfm_state_in(PG_FUNCTION_ARGS)
 			invalid_text();
 		rules.observation_end = numeric_int64(value.val.numeric, 1);
 	}
-	rfm_rules_check(&rules);
+	if (!rfm_rules_valid(&rules))
+		invalid_text();
 
 	require_key(json, "transactions", jbvBinary, &value);
 	list = value.val.binary.data;
@@ -341,7 +333,8 @@ cdp_rfm_state_in(PG_FUNCTION_ARGS)
 		state->entries[i].amount = numeric_int64(amount->val.numeric, RFM_MICROS);
 	}
 	state->count = (int32) count;
-	check_state(state);
+	if (!rfm_state_valid(state, VARSIZE(state)))
+		invalid_text();
 	PG_RETURN_POINTER(state);
 }
 
@@ -363,11 +356,11 @@ cdp_rfm_state_recv(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("unknown version of an rfm state")));
 	if (!rfm_state_measure_wire(bytes, length, &count))
-		invalid_state();
+		invalid_state(ERRCODE_INVALID_BINARY_REPRESENTATION);
 	buffer->cursor = buffer->len;
 	state = rfm_state_create(&none, (int32) count);
 	rfm_state_read_wire(bytes, length, state);
-	check_state(state);
+	check_state(state, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	PG_RETURN_POINTER(state);
 }
 

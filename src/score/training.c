@@ -17,13 +17,24 @@
 /* More levels than this are no category but a name. */
 #define MAX_LEVELS	1000
 
+/* What a column is used as, and what it has to be for that. */
+typedef struct ColumnRole
+{
+	const char *name;
+	const char *hint;
+} ColumnRole;
+
+static const ColumnRole label_role = {"the label", "The label is what happened: a boolean, or a number from 0 for no to 1 for yes."};
+static const ColumnRole weight_role = {"the weight", "A weight is a number that is not negative."};
+static const ColumnRole feature_role = {"a feature", "Features are numbers, booleans, text and arrays of double precision; make a number of a time, such as the days since."};
+
 static void
-wrong_column(const char *name, Oid type, const char *role)
+wrong_column(const char *name, Oid type, const ColumnRole *role)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("column \"%s\" of type %s cannot be %s", name, format_type_be(type), role),
-			 errhint("Features are numbers, booleans, text and arrays of double precision; make a number of a time, such as the days since.")));
+			 errmsg("column \"%s\" of type %s cannot be %s", name, format_type_be(type), role->name),
+			 errhint("%s", role->hint)));
 }
 
 /*
@@ -61,7 +72,7 @@ is_number(Oid type)
  * A column as an expression of type float8.
  */
 static char *
-number_expression(TupleDesc descriptor, const char *name, const char *role)
+number_expression(TupleDesc descriptor, const char *name, const ColumnRole *role)
 {
 	Oid			declared = TupleDescAttr(descriptor, find_column(descriptor, name) - 1)->atttypid;
 	Oid			type = getBaseType(declared);
@@ -128,7 +139,7 @@ add_feature(Training *training, TupleDesc descriptor, const char *name, StringIn
 		else
 			appendStringInfoString(numbers, numbers->len > 0 ? " || ARRAY[" : "ARRAY[");
 		*open = true;
-		appendStringInfoString(numbers, number_expression(descriptor, name, "a feature"));
+		appendStringInfoString(numbers, number_expression(descriptor, name, &feature_role));
 	}
 	else if (category == TYPCATEGORY_STRING || category == TYPCATEGORY_ENUM || type == CHAROID)
 	{
@@ -136,7 +147,7 @@ add_feature(Training *training, TupleDesc descriptor, const char *name, StringIn
 		appendStringInfo(categories, "%s(given.%s)::pg_catalog.text", categories->len > 0 ? ", " : "", quoted);
 	}
 	else
-		wrong_column(name, declared, "a feature");
+		wrong_column(name, declared, &feature_role);
 }
 
 /*
@@ -327,8 +338,8 @@ training_prepare(Training *training, const char *query, char *label, ArrayType *
 	training->query = statement_text(query);
 	training->model = palloc0(sizeof(LogitModel));
 	training->model->label = label;
-	training->label = number_expression(descriptor, label, "the label");
-	training->weight = weight == NULL ? "1" : number_expression(descriptor, weight, "the weight");
+	training->label = number_expression(descriptor, label, &label_role);
+	training->weight = weight == NULL ? "1" : number_expression(descriptor, weight, &weight_role);
 	find_features(training, descriptor, features, label, weight);
 	logit_model_number_inputs(training->model);
 	cdp_query_free(prepared);

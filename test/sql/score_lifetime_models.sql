@@ -44,6 +44,9 @@ SELECT cdp.survival('{"family": "sbg", "alpha": 1, "beta": 1}', t)::numeric(10, 
 SELECT cdp.p_purchases('{"family": "bgnbd", "r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}', 0, 39)::numeric(10, 7) AS "0.5737864",
 	(SELECT sum(cdp.p_purchases('{"family": "mbgnbd", "r": 0.5, "alpha": 5, "a": 0.8, "b": 2}', n, 20)) FROM generate_series(0, 2000) AS n)::numeric(10, 9) AS "1",
 	(SELECT sum(n * cdp.p_purchases('{"family": "mbgnbd", "r": 0.5, "alpha": 5, "a": 0.8, "b": 2}', n, 20)) - cdp.expected_purchases('{"family": "mbgnbd", "r": 0.5, "alpha": 5, "a": 0.8, "b": 2}', 20, 0, 0, 0) FROM generate_series(0, 2000) AS n)::numeric(10, 9) AS "0";
+-- About as many as are expected, of many; and where the rest of the distribution is long (by the incomplete beta function).
+SELECT n, cdp.p_purchases('{"family": "mbgnbd", "r": 100, "alpha": 1, "a": 1, "b": 2}', n, 9990)::numeric(20, 16) FROM unnest(ARRAY[900000, 999000, 1000000]) AS n;
+SELECT cdp.p_purchases('{"family": "bgnbd", "r": 0.001, "alpha": 0.001, "a": 1, "b": 5}', 100000, 10000)::numeric(20, 16) AS "0.0000000000025081";
 
 -- No purchase: the ratio of likelihoods; now and later.
 SELECT abs(cdp.p_no_purchase(m, 10, 3, 20, 39) / exp(cdp.customer_log_likelihood(m, 3, 20, 49) - cdp.customer_log_likelihood(m, 3, 20, 39)) - 1) < 1e-12 AS no_purchase,
