@@ -366,7 +366,7 @@ graph_settings(void)
 	settings_valid = true;
 	PG_TRY();
 	{
-		fresh = graph_settings_load(CacheMemoryContext);
+		fresh = graph_settings_load(CurrentMemoryContext);
 	}
 	PG_CATCH();
 	{
@@ -374,6 +374,7 @@ graph_settings(void)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	MemoryContextSetParent(fresh->context, CacheMemoryContext);
 	/* A trigger on the storage may get here inside of an operation, which goes on with its own. */
 	if (cached_settings != NULL && cached_settings->user_count > 0)
 		MemoryContextSetParent(cached_settings->context, TopTransactionContext);

@@ -89,6 +89,11 @@ cdp_put_model(PG_FUNCTION_ARGS)
 	{
 		int			place = lfirst_int(cell);
 
+		if (pg_tolower((unsigned char) given[place]) == 'u')
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("the word model is written with Unicode escapes"),
+					 errhint("Write it as it is: model.")));
 		appendBinaryStringInfo(&result, given + done, place - done);
 		appendStringInfoString(&result, replacement);
 		done = place + (int) strlen(WORD) + (given[place] == '"' ? 2 : 0);

@@ -10,7 +10,6 @@
 #include "parser/parser.h"
 #include "query.h"
 #include "score/training.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -83,22 +82,6 @@ number_expression(TupleDesc descriptor, const char *name, const ColumnRole *role
 	if (!is_number(type))
 		wrong_column(name, declared, role);
 	return psprintf("(given.%s)::pg_catalog.float8", quoted);
-}
-
-/*
- * The statement alone, without a semicolon or a comment after it; that it is one
- * was checked before.
- */
-static char *
-statement_text(const char *query)
-{
-	List	   *statements = pg_parse_query(query);
-	RawStmt	   *statement = linitial_node(RawStmt, statements);
-	const char *start = query + statement->stmt_location;
-
-	if (statement->stmt_len > 0)
-		return pnstrdup(start, statement->stmt_len);
-	return pstrdup(start);
 }
 
 static void
@@ -335,7 +318,7 @@ training_prepare(Training *training, const char *query, char *label, ArrayType *
 				 errmsg("label must not be null"),
 				 errhint("Pass the name of the column that says what happened.")));
 	training->function = function;
-	training->query = statement_text(query);
+	training->query = cdp_query_bare(query);
 	training->model = palloc0(sizeof(LogitModel));
 	training->model->label = label;
 	training->label = number_expression(descriptor, label, &label_role);

@@ -49,6 +49,7 @@ SELECT cdp.create_score('orders', 'repeat', 'cdp.p_alive(model, 0, 0, 0)', repla
 -- The word in quotes, twice, in any case, with a comment at the end.
 SELECT cdp.create_score('sum', 'other', E'cdp.p_alive("model", count(*), 0, 30) + cdp.p_alive(MODEL, 0, 0, 0) -- model');
 SELECT cdp.put_model('"model" + model.x + f(model) || ''model'' || (SELECT model FROM t)', '$');
+SELECT cdp.put_model('U&"model" + 1', '$');
 
 -- Refresh: values, percentiles by the very scores, and what reads both, in one.
 SELECT cdp.create_segment('most_at_risk', 'profile.churn_percentile > 90');
