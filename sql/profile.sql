@@ -84,8 +84,10 @@ BEGIN
             SELECT count(*) FILTER (WHERE NOT k.is_event) AS records, min(k.first_seen) FILTER (WHERE NOT k.is_event) AS first_seen,
                    max(k.observed_at) FILTER (WHERE NOT k.is_event) AS last_seen, max(k.observed_at) AS held
             FROM (SELECT d.first_seen, d.observed_at,
-                         -- whether the source has any events is a question to one page, whatever the record
-                         EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source)
+                         -- what a source of events has is no record, even where the event was refused;
+                         -- whether another one has any events is a question to one page, whatever the record
+                         EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = d.source AND s.kind = 'event')
+                         OR EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source)
                          AND EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source AND e.record_key = d.record_key) AS is_event
                   FROM cdp_data.record AS d WHERE d.hub = i.id OFFSET 0) AS k
         ) AS r
@@ -159,17 +161,17 @@ BEGIN
     -- Files that are empty hold nothing in any snapshot.
     is_first := pg_catalog.pg_relation_size('cdp_data.profile_row') = 0 AND pg_catalog.pg_relation_size('cdp_data.profile_value') = 0;
 
-    -- Which records are events: all of a source of events; of sources that both tell of people and of events, those
-    -- that stand among the events.
+    -- Which records are events: all of a source of events, also those of which the event was refused; of sources
+    -- that both tell of people and of events, those that stand among the events.
     WITH RECURSIVE found(source) AS (
         (SELECT e.source FROM cdp_data.event AS e ORDER BY e.source LIMIT 1)
         UNION ALL
         SELECT (SELECT e.source FROM cdp_data.event AS e WHERE e.source > f.source ORDER BY e.source LIMIT 1) FROM found AS f WHERE f.source IS NOT NULL
     )
-    SELECT COALESCE(pg_catalog.array_agg(f.source) FILTER (WHERE s.kind = 'event'), '{}'),
-           COALESCE(pg_catalog.array_agg(f.source) FILTER (WHERE s.kind IS DISTINCT FROM 'event'), '{}')
+    SELECT COALESCE(pg_catalog.array_agg(s.name) FILTER (WHERE s.kind = 'event'), '{}'),
+           COALESCE(pg_catalog.array_agg(f.source) FILTER (WHERE s.kind IS DISTINCT FROM 'event' AND f.source IS NOT NULL), '{}')
     INTO event_sources, mixed_sources
-    FROM found AS f LEFT JOIN cdp_data.source AS s ON s.name = f.source WHERE f.source IS NOT NULL;
+    FROM found AS f FULL JOIN cdp_data.source AS s ON s.name = f.source;
     event_test := pg_catalog.format('r.source = ANY (%L::text[])', event_sources);
     IF pg_catalog.cardinality(mixed_sources) > 0 THEN
         event_test := pg_catalog.format('(%s OR r.source = ANY (%L::text[]) AND EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = r.source AND e.record_key = r.record_key))',
@@ -465,7 +467,8 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT pg_catalog.count(*) AS record_count, pg_catalog.min(d.first_seen) AS first_seen, pg_catalog.max(d.observed_at) AS last_seen
             FROM cdp_data.record AS d
-            WHERE d.hub = h.id AND NOT EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source AND e.record_key = d.record_key)) AS r
+            WHERE d.hub = h.id AND NOT EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = d.source AND s.kind = 'event')
+              AND NOT EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = d.source AND e.record_key = d.record_key)) AS r
         CROSS JOIN LATERAL (
             SELECT pg_catalog.count(*) AS event_count, pg_catalog.min(e.occurred_at) AS first_seen, pg_catalog.max(e.occurred_at) AS last_seen
             FROM cdp_data.event AS e WHERE e.hub = h.id) AS e;

@@ -199,6 +199,7 @@ CREATE FUNCTION cdp.read_changes(
     -- The changes past a position, in order: always by the index, whatever the table held when the plan was made.
     SET enable_seqscan = off
     SET enable_bitmapscan = off
+    SET jit = off
 AS $read$
 #variable_conflict use_column
 DECLARE

@@ -46,6 +46,7 @@ CREATE FUNCTION cdp.captured_names(source text, keys text[]) RETURNS text[]
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    SET jit = off
 AS $names$
 BEGIN
     RETURN ARRAY(SELECT DISTINCT e.event_name FROM cdp_data.event AS e WHERE e.source = $1 AND e.record_key = ANY ($2));

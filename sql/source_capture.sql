@@ -152,6 +152,8 @@ CREATE FUNCTION cdp.record_hubs(source text, keys text[]) RETURNS bigint[]
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    -- such a plan may cost much by the planner's account, and to compile it each time takes far longer than to run it
+    SET jit = off
 AS $hubs$
 BEGIN
     RETURN ARRAY(
@@ -457,7 +459,12 @@ BEGIN
         RETURN;
     END IF;
     SELECT c.relkind INTO kind FROM pg_catalog.pg_class AS c WHERE c.oid = cdp.find_relation(declared.relation);
-    IF kind IS NULL OR kind NOT IN ('r', 'p') THEN
+    IF kind IS NULL THEN
+        RAISE undefined_table USING
+            MESSAGE = pg_catalog.format('relation %s of source "%s" does not exist', declared.relation, source),
+            HINT = 'When the table is back, the next refresh gives it its triggers; another one is named with cdp.alter_source.';
+    END IF;
+    IF kind NOT IN ('r', 'p') THEN
         RAISE wrong_object_type USING
             MESSAGE = pg_catalog.format('%s is no table, so triggers cannot see its changes', declared.relation),
             HINT = 'Use capture => ''pull'', or declare the table that the view reads.';

@@ -228,6 +228,10 @@ BEGIN
         profile_id = EXCLUDED.profile_id, filter = EXCLUDED.filter, deleted = EXCLUDED.deleted, watermark = EXCLUDED.watermark,
         watermark_overlap = EXCLUDED.watermark_overlap, time_zone = EXCLUDED.time_zone, capture = EXCLUDED.capture, owner = EXCLUDED.owner,
         search_path = EXCLUDED.search_path, altered_at = pg_catalog.now();
+    IF stored.kind IS NULL AND source_kind = 'event' THEN
+        -- What came under that name by direct calls counts as records no longer.
+        INSERT INTO cdp_data.changed_profile (profile_id) SELECT DISTINCT -r.hub FROM cdp_data.record AS r WHERE r.source = $1;
+    END IF;
     DELETE FROM cdp_data.source_column AS c WHERE c.source = $1;
     INSERT INTO cdp_data.source_column (source, kind, number, name, type, is_declared)
     SELECT $1, c.kind, c.number, c.name, c.type, NOT (c.kind = 'property' AND c.name = 'properties')
@@ -266,6 +270,8 @@ CREATE FUNCTION cdp.drop_source(name text, keep_data boolean DEFAULT false) RETU
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $drop$
+DECLARE
+    kind text;
 BEGIN
     PERFORM cdp.require_admin();
     PERFORM cdp.require_owner();
@@ -284,7 +290,14 @@ BEGIN
     DELETE FROM cdp_data.source_batch AS b WHERE b.source = drop_source.name;
     DELETE FROM cdp_data.source_state AS t WHERE t.name = drop_source.name;
     DELETE FROM cdp_data.source_column AS c WHERE c.source = drop_source.name;
-    DELETE FROM cdp_data.source AS s WHERE s.name = drop_source.name;
+    DELETE FROM cdp_data.source AS s WHERE s.name = drop_source.name RETURNING s.kind INTO kind;
+    IF keep_data AND kind = 'event' THEN
+        -- What stays without an event, which was refused, counts as a record from now on.
+        INSERT INTO cdp_data.changed_profile (profile_id)
+        SELECT DISTINCT -r.hub FROM cdp_data.record AS r
+        WHERE r.source = drop_source.name
+          AND NOT EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source = r.source AND e.record_key = r.record_key);
+    END IF;
 END
 $drop$;
 COMMENT ON FUNCTION cdp.drop_source(text, boolean) IS

@@ -27,40 +27,6 @@ COMMENT ON FUNCTION cdp.source_keys(text, text) IS
 
 -- ---------- the whole refresh ----------
 
-CREATE FUNCTION cdp.start_refresh(sources text[], full_compare boolean, allow_deletes boolean, on_error text, OUT refresh_id bigint, OUT names text[])
-    RETURNS record
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-    SET search_path = pg_catalog, pg_temp
-AS $start$
-DECLARE
-    name text;
-BEGIN
-    PERFORM cdp.require_storage();
-    IF full_compare IS NULL OR allow_deletes IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'full_compare and allow_deletes of cdp.refresh must not be null';
-    END IF;
-    IF on_error IS NULL OR on_error NOT IN ('error', 'report') THEN
-        RAISE invalid_parameter_value USING
-            MESSAGE = pg_catalog.format('invalid on_error "%s"', on_error),
-            HINT = 'The values are error and report.';
-    END IF;
-    IF NOT pg_catalog.has_table_privilege('cdp_data.source_state', 'UPDATE') THEN
-        RAISE insufficient_privilege USING
-            MESSAGE = 'permission denied to refresh',
-            HINT = pg_catalog.format('The owner of the storage runs SELECT cdp.grant_access(%L, ''writer'').', pg_catalog.quote_ident(current_user));
-    END IF;
-    FOREACH name IN ARRAY COALESCE(sources, '{}') LOOP
-        PERFORM cdp.require_source(name);
-    END LOOP;
-    -- Always in this order, so that two refreshes in transaction blocks do not wait for each other.
-    SELECT COALESCE(pg_catalog.array_agg(s.name ORDER BY s.name), '{}') INTO names
-    FROM cdp_data.source AS s WHERE s.relation IS NOT NULL AND (sources IS NULL OR s.name = ANY (sources));
-    refresh_id := pg_catalog.nextval('cdp_data.refresh_id');
-END
-$start$;
-COMMENT ON FUNCTION cdp.start_refresh(text[], boolean, boolean, text) IS
-'Part of cdp.refresh: checks its arguments and finds the sources.';
-
 CREATE FUNCTION cdp.analyze_storage(rows_new numeric, relations text[]) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -197,6 +163,7 @@ CREATE FUNCTION cdp.take_in_halves(source text, keys text[], failed_before bigin
 AS $halves$
 DECLARE
     size CONSTANT integer := pg_catalog.cardinality(keys);
+    is_event CONSTANT boolean := EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = $1 AND s.kind = 'event');
     part record;
     state text;
     message text;
@@ -205,7 +172,8 @@ BEGIN
     BEGIN
         -- Events that hold one identifier are no records of the identity graph, so what was stored is counted.
         SELECT ARRAY[t.rows_read, LEAST(t.records_new, n.stored), n.stored - LEAST(t.records_new, n.stored), GREATEST(t.rows_read - t.rejected - n.stored, 0), t.retracted, t.rejected] INTO counts
-        FROM cdp.take_in(source, 'keys', keys) AS t CROSS JOIN LATERAL (SELECT GREATEST(t.written, t.records_new + t.records_changed)) AS n(stored);
+        FROM cdp.take_in(source, 'keys', keys) AS t
+        CROSS JOIN LATERAL (SELECT CASE WHEN is_event THEN t.written ELSE GREATEST(t.written, t.records_new + t.records_changed) END) AS n(stored);
         RETURN;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;

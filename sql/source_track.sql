@@ -22,6 +22,8 @@ CREATE FUNCTION cdp.store_contribution(source text, record_key text, observed_at
     SET search_path = pg_catalog, pg_temp
     -- A few rows out of millions: always by index, whatever the tables held when the plan was made.
     SET enable_seqscan = off
+    -- such a plan may cost much by the planner's account, and to compile it each time takes far longer than to run it
+    SET jit = off
 AS $store$
 DECLARE
     record CONSTANT bigint := cdp.record_hash(record_key);

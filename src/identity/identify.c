@@ -286,6 +286,9 @@ cdp_identify(PG_FUNCTION_ARGS)
 		told[derived_count] = record.profile_id;
 		identity_watcher->changed(record.moved, record.moved_count, told, derived_count + 1, derived, derived_count);
 	}
+	/* with traits that is done */
+	if (derived == NULL)
+		contribution_join(record.moved, record.moved_count);
 	PG_RETURN_INT64(record.profile_id);
 }
 
@@ -378,6 +381,7 @@ cdp_retract(PG_FUNCTION_ARGS)
 		memcpy(moved + moved_count, people, mul_size(sizeof(int64), count));
 		identity_watcher->changed(moved, moved_count + count, NULL, 0, NULL, 0);
 	}
+	contribution_join(moved, moved_count);
 	PG_RETURN_BOOL(found || count > 0);
 }
 

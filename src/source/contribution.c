@@ -9,16 +9,21 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/timestamp.h"
 
 #include "cdp.h"
+#include "identity/settings.h"
 #include "profile/profile.h"
 #include "profile/profile_host.h"
 #include "source/contribution.h"
@@ -83,6 +88,50 @@ contribution_store(const SingleRecord *record, Jsonb *traits, int *count)
 	}
 	SPI_finish();
 	return result;
+}
+
+/*
+ * After people merged in real time: whose id retired must not stand beside the one
+ * who took over, so both are derived at once.  Most calls move nobody who has a row.
+ *
+ * Nobody is waited for.  While a refresh derives everybody, and under REPEATABLE READ
+ * and SERIALIZABLE, where rows that others derived since would be a serialization
+ * failure, both rows stay until the next refresh; it finds them in the queue.
+ */
+void
+contribution_join(const int64 *moved, int count)
+{
+	static SPIPlanPtr find = NULL;
+	static SPIPlanPtr derive = NULL;
+	Oid			types[] = {INT8ARRAYOID};
+	Datum		people;
+	bool		several = false;
+	bool		found;
+	int			level;
+
+	for (int i = 1; i < count && !several; i++)
+		several = moved[i] != moved[0];
+	if (!several || IsolationUsesXactSnapshot())
+		return;
+	SPI_connect();
+	people = bigint_array(moved, count);
+	level = NewGUCNestLevel();
+	/* Plans made while a table is empty must serve when it is large. */
+	cdp_set_option("enable_seqscan", "off");
+	cdp_statement(&find, "SELECT FROM cdp_data.profile_row AS r JOIN cdp_data.profile AS p ON p.profile_id OPERATOR(pg_catalog.=) r.profile_id"
+						 " WHERE r.profile_id OPERATOR(pg_catalog.=) ANY ($1) AND p.state OPERATOR(pg_catalog.=) 'r'",
+				  1, types);
+	if (SPI_execute_plan(find, &people, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for the rows of retired profiles");
+	found = SPI_processed > 0;
+	AtEOXact_GUC(true, level);
+	if (found && ConditionalLockRelationOid(storage_relation(get_namespace_oid("cdp_data", false), "profile_row"), RowExclusiveLock))
+	{
+		cdp_statement(&derive, "SELECT cdp.materialize_profiles($1)", 1, types);
+		if (SPI_execute_plan(derive, &people, NULL, false, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not derive the rows of people who merged");
+	}
+	SPI_finish();
 }
 
 /* A value of one of the types that a trait can have; false when it does not fit. */

@@ -9,5 +9,6 @@
 
 extern void contribution_check(Jsonb *traits);
 extern int64 *contribution_store(const SingleRecord *record, Jsonb *traits, int *count);
+extern void contribution_join(const int64 *moved, int count);
 
 #endif							/* CDP_SOURCE_CONTRIBUTION_H */

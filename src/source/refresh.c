@@ -10,11 +10,13 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -134,37 +136,85 @@ run_step(const Refresh *refresh, const char *sql, const char *source)
 	}
 }
 
-/* Checks the arguments and finds the sources, in the order of their names. */
+/* Here and not in SQL, so that an error is not told with the lines of functions that it passed through. */
+static void
+check_arguments(FunctionCallInfo fcinfo)
+{
+	Oid			state;
+
+	(void) graph_relations();	/* raises the errors about storage */
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("full_compare and allow_deletes of cdp.refresh must not be null")));
+	if (PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("on_error of cdp.refresh must not be null"),
+				 errhint("The values are error and report.")));
+	if (strcmp(text_to_cstring(PG_GETARG_TEXT_PP(3)), "error") != 0 && strcmp(text_to_cstring(PG_GETARG_TEXT_PP(3)), "report") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid on_error \"%s\"", text_to_cstring(PG_GETARG_TEXT_PP(3))),
+				 errhint("The values are error and report.")));
+	state = storage_relation(get_namespace_oid("cdp_data", false), "source_state");
+	if (pg_class_aclcheck(state, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to refresh"),
+				 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'writer').",
+						 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))))));
+}
+
+/* Every name that is asked for must be that of a source. */
+static void
+check_names(const Refresh *refresh, Datum names)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(names), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		bool		found = false;
+
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("source must not be null")));
+		for (int k = 0; k < refresh->source_count && !found; k++)
+			found = strcmp(refresh->sources[k], TextDatumGetCString(elements[i])) == 0;
+		if (!found)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("source \"%s\" does not exist", TextDatumGetCString(elements[i])),
+					 errhint("The view cdp.sources lists the sources.")));
+	}
+}
+
+/* Finds the sources, in the order of their names, and the number of the refresh.  SPI is connected. */
 static void
 start_refresh(Refresh *refresh, FunctionCallInfo fcinfo)
 {
-	Oid			types[] = {TEXTARRAYOID, BOOLOID, BOOLOID, TEXTOID};
-	Datum		values[4];
-	char		nulls[5] = {' ', ' ', ' ', ' ', '\0'};
+	Oid			types[] = {TEXTARRAYOID};
+	Datum		names[] = {PG_ARGISNULL(0) ? (Datum) 0 : refresh_names(fcinfo)};
 	bool		is_null;
-	Datum		sources;
-	Datum	   *elements;
-	bool	   *element_nulls;
-	MemoryContext caller;
 
-	for (int i = 0; i < 4; i++)
-	{
-		values[i] = PG_ARGISNULL(i) ? (Datum) 0 : i == 0 ? refresh_names(fcinfo)
-														 : PG_GETARG_DATUM(i);
-		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
-	}
-	if (SPI_execute_with_args("SELECT r.refresh_id, r.names FROM cdp.start_refresh($1, $2, $3, $4) AS r",
-							  4, types, values, nulls, false, 1) != SPI_OK_SELECT ||
-		SPI_processed != 1)
+	/* Always in this order, so that two refreshes in transaction blocks do not wait for each other. */
+	if (SPI_execute_with_args("SELECT s.name FROM cdp_data.source AS s"
+							  " WHERE s.relation IS NOT NULL AND ($1 IS NULL OR s.name OPERATOR(pg_catalog.=) ANY ($1)) ORDER BY s.name",
+							  1, types, names, PG_ARGISNULL(0) ? "n" : NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not find the sources");
+	refresh->source_count = (int) SPI_processed;
+	refresh->sources = MemoryContextAlloc(refresh->context, mul_size(sizeof(char *), add_size(refresh->source_count, 1)));
+	for (int i = 0; i < refresh->source_count; i++)
+		refresh->sources[i] = MemoryContextStrdup(refresh->context, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	if (!PG_ARGISNULL(0))
+		check_names(refresh, names[0]);
+	if (SPI_execute("SELECT pg_catalog.nextval('cdp_data.refresh_id')", false, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not start the refresh");
 	refresh->refresh_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
-	sources = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null);
-	caller = MemoryContextSwitchTo(refresh->context);
-	deconstruct_array(DatumGetArrayTypeP(sources), TEXTOID, -1, false, TYPALIGN_INT, &elements, &element_nulls, &refresh->source_count);
-	refresh->sources = cdp_palloc_array(char *, add_size(refresh->source_count, 1));
-	for (int i = 0; i < refresh->source_count; i++)
-		refresh->sources[i] = TextDatumGetCString(elements[i]);
-	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -189,9 +239,10 @@ cdp_refresh(PG_FUNCTION_ARGS)
 
 	refresh.may_commit = fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
 		!castNode(CallContext, fcinfo->context)->atomic;
-	refresh.full_compare = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-	refresh.allow_deletes = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
-	raise_errors = PG_ARGISNULL(3) || strcmp(text_to_cstring(PG_GETARG_TEXT_PP(3)), "report") != 0;
+	check_arguments(fcinfo);
+	refresh.full_compare = PG_GETARG_BOOL(1);
+	refresh.allow_deletes = PG_GETARG_BOOL(2);
+	raise_errors = strcmp(text_to_cstring(PG_GETARG_TEXT_PP(3)), "report") != 0;
 	/* of the procedure call, which outlives its transactions */
 	refresh.context = AllocSetContextCreate(refresh.may_commit ? PortalContext : CurrentMemoryContext,
 											"cdp refresh", ALLOCSET_DEFAULT_SIZES);

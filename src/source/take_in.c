@@ -49,6 +49,8 @@ typedef struct TakeIn
 	Stitch		stitch;			/* must be first */
 	SourceTexts texts;
 	int			payload_columns;
+	int			occurred_at;	/* of the payload of an event, from 0; -1: there is none */
+	int			event_name;
 	TupleDesc	aside_descriptor;
 	TupleDesc	incoming_descriptor;
 	Tuplestorestate *aside;		/* payload of the batch at hand */
@@ -95,6 +97,7 @@ describe_payload(TakeIn *take)
 	int			count = given->natts - first;
 
 	take->payload_columns = count;
+	take->occurred_at = take->event_name = -1;
 	take->values = cdp_palloc0_array(Datum, count + INCOMING_FIXED);
 	take->nulls = cdp_palloc0_array(bool, count + INCOMING_FIXED);
 	take->aside_descriptor = CreateTemplateTupleDesc(ASIDE_FIXED + count);
@@ -110,6 +113,10 @@ describe_payload(TakeIn *take)
 	{
 		TupleDescCopyEntry(take->aside_descriptor, ASIDE_FIXED + i + 1, given, first + i + 1);
 		TupleDescCopyEntry(take->incoming_descriptor, INCOMING_FIXED + i + 1, given, first + i + 1);
+		if (take->texts.is_event && strcmp(NameStr(TupleDescAttr(given, first + i)->attname), "occurred_at") == 0)
+			take->occurred_at = i;
+		if (take->texts.is_event && strcmp(NameStr(TupleDescAttr(given, first + i)->attname), "event_name") == 0)
+			take->event_name = i;
 	}
 }
 
@@ -129,6 +136,20 @@ keep_row(Stitch *stitch, TupleTableSlot *slot, uint32 record, uint32 row)
 		take->nulls[ASIDE_FIXED + i] = slot->tts_isnull[first + i];
 	}
 	tuplestore_putvalues(take->aside, take->aside_descriptor, take->values, take->nulls);
+}
+
+/* Counts the event among the rejected rows when the statement that stores it refuses it; see cdp.source_write. */
+static void
+count_refused(TakeIn *take)
+{
+	int			occurred_at = INCOMING_FIXED + take->occurred_at;
+	int			event_name = INCOMING_FIXED + take->event_name;
+
+	if (take->occurred_at < 0 || take->event_name < 0)
+		return;
+	if (take->nulls[occurred_at] || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(take->values[occurred_at])) ||
+		take->nulls[event_name] || VARSIZE_ANY_EXHDR(DatumGetPointer(take->values[event_name])) == 0)
+		take->stitch.counts.rejected++;
 }
 
 static void
@@ -174,6 +195,8 @@ collect_incoming(TakeIn *take)
 			take->values[INCOMING_FIXED + i] = slot->tts_values[ASIDE_FIXED + i];
 			take->nulls[INCOMING_FIXED + i] = slot->tts_isnull[ASIDE_FIXED + i];
 		}
+		if (!record->is_removed)
+			count_refused(take);
 		put_incoming(take, incoming, record);
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -419,6 +442,8 @@ take_results(TakeIn *take)
 		for (int k = 0; k < take->payload_columns; k++)
 			take->values[INCOMING_FIXED + k] = SPI_getbinval(rows->vals[i], rows->tupdesc, INCOMING_FIXED + FIRST_IDENTIFIER + k + 1,
 															 &take->nulls[INCOMING_FIXED + k]);
+		if (!DatumGetBool(take->values[3]))
+			count_refused(take);
 		tuplestore_putvalues(incoming, take->incoming_descriptor, take->values, take->nulls);
 	}
 	SPI_freetuptable(rows);

@@ -30,6 +30,7 @@
 #include "identity/identify.h"
 #include "identity/intake.h"
 #include "segment/realtime.h"
+#include "source/contribution.h"
 #include "source/typed_value.h"
 #include "statement.h"
 
@@ -582,6 +583,7 @@ cdp_track(PG_FUNCTION_ARGS)
 	{
 		news.name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 		realtime_event(&news);
+		contribution_join(news.moved, news.moved_count);
 	}
 	SPI_finish();
 	if (profile_id == 0)

@@ -136,13 +136,14 @@ append_events(StringInfo sql, const char *clock, const char *person)
 						 person, clock);
 }
 
-/* Records that are no events, from the time of their first version on. */
+/* Records that are no events, nor refused ones, from the time of their first version on. */
 static void
 append_records(StringInfo sql, const char *clock, const char *person)
 {
 	static const char *const records =
 		"FROM cdp_data.identifier AS i JOIN cdp_data.record AS r ON r.hub OPERATOR(pg_catalog.=) i.id"
 		" WHERE %s i.state OPERATOR(pg_catalog.=) 'u' AND r.first_seen OPERATOR(pg_catalog.<=) %s"
+		" AND NOT EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name OPERATOR(pg_catalog.=) r.source AND s.kind OPERATOR(pg_catalog.=) 'event')"
 		" AND NOT EXISTS (SELECT FROM cdp_data.event AS e WHERE e.source OPERATOR(pg_catalog.=) r.source"
 		" AND e.record_key OPERATOR(pg_catalog.=) r.record_key)";
 

@@ -99,6 +99,12 @@ SELECT conrelid::regclass, conname AS constraint_not_valid
 FROM pg_constraint WHERE connamespace = 'cdp_data'::regnamespace AND NOT convalidated
 ORDER BY 1, 2;
 
+-- A plan without the sequential scans that are switched off looks costly, and would be compiled at each call.
+SELECT p.proname AS function_compiled_for_nothing
+FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+WHERE 'enable_seqscan=off' = ANY (p.proconfig) AND NOT 'jit=off' = ANY (p.proconfig)
+ORDER BY p.proname COLLATE "C";
+
 -- Not PARALLEL SAFE, each for a reason: it writes, or it runs a caller's query.
 -- (Whether each function states its marking, make lint reads from the script.)
 SELECT p.proname AS function_not_parallel_safe, p.proparallel, l.lanname, count(*)

@@ -225,6 +225,18 @@ SELECT * FROM noted;
 CREATE VIEW live.seen AS SELECT * FROM live.contact;
 SELECT cdp.create_source('seen', 'live.seen', record_key => 'id', identifiers => 'email', capture => 'queue');
 SELECT count(*) AS sources FROM cdp_data.source WHERE name = 'seen';
+-- The table is gone: no triggers are asked for, and the error says what is missing.
+CREATE TABLE live.brief (id integer PRIMARY KEY, email text);
+SELECT cdp.create_source('brief', 'live.brief', record_key => 'id', identifiers => 'email', capture => 'queue');
+SELECT count(*) AS triggers FROM cdp.capture_triggers('brief');
+DROP TABLE live.brief;
+SELECT count(*) AS triggers FROM cdp.capture_triggers('brief');
+SELECT cdp.verify_capture('brief') AS was_missing;
+SELECT cdp.install_capture('brief');
+\set VERBOSITY sqlstate
+SELECT cdp.install_capture('brief');
+\set VERBOSITY default
+SELECT cdp.drop_source('brief');
 -- A long name.
 SELECT cdp.create_source('a source with a name that is much longer than the name of a trigger can be', 'live.contact', record_key => 'id', identifiers => 'email', capture => 'queue');
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'live.contact'::regclass ORDER BY 1;

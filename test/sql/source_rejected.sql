@@ -71,6 +71,38 @@ DELETE FROM app.clicks WHERE name IS NULL;
 CALL cdp.refresh();
 SELECT count(*) FROM cdp.rejected_records;
 
+-- A refused event is neither an event nor a record of its person, whichever way people are derived.
+CREATE TABLE app.signs (number integer, mail text, browser text, name text, at timestamptz, changed bigint);
+INSERT INTO app.signs VALUES (1, 'v1@x.org', 'b1', 'view', '2026-01-01', 1), (2, 'v1@x.org', 'b1', '', '2026-01-05', 2), (3, 'v2@x.org', 'b2', 'view', NULL, 3),
+    (4, 'v3@x.org', NULL, NULL, '2026-01-02', 4), (5, 'v2@x.org', 'b2', 'view', 'infinity', 5);
+SELECT cdp.create_source('signs', 'app.signs', record_key => 'number', identifiers => 'mail AS email, browser AS anonymous_id', occurred_at => 'at', event_name => 'name', watermark => 'changed');
+SELECT cdp.identify('{"email": "v3@x.org"}', 'desk', '1', '2026-01-03');
+CREATE VIEW counted AS SELECT email, event_count AS events, record_count AS records, first_seen, last_seen FROM cdp.profiles WHERE email LIKE 'v%' ORDER BY email;
+CALL cdp.refresh();
+TABLE what;
+TABLE counted;
+INSERT INTO cdp_data.changed_profile VALUES (0);
+SELECT cdp.materialize_profiles() AS changed_by_all;
+SELECT cdp.materialize_profiles(ARRAY(SELECT profile_id FROM cdp.profiles)) AS changed_by_few;
+-- so says the call that does not wait, too
+INSERT INTO cdp_data.changed_profile SELECT profile_id FROM cdp.profiles;
+SELECT c.email, g.one -> 'event_count' AS events, g.one -> 'record_count' AS records, (g.one ->> 'last_seen')::timestamptz IS NOT DISTINCT FROM c.last_seen AS is_equal
+FROM counted AS c CROSS JOIN LATERAL (SELECT cdp.get_profile('email', c.email) AS one) AS g ORDER BY c.email;
+-- and so it stays where the source is forgotten, and declared again: all agree on what the records are then
+SELECT cdp.drop_source('signs', keep_data => true);
+CALL cdp.refresh();
+SELECT email, events, records FROM counted;
+INSERT INTO cdp_data.changed_profile VALUES (0);
+SELECT cdp.materialize_profiles() AS changed_by_all;
+SELECT cdp.create_source('signs', 'app.signs', record_key => 'number', identifiers => 'mail AS email, browser AS anonymous_id', occurred_at => 'at', event_name => 'name', watermark => 'changed');
+SELECT cdp.materialize_profiles() AS changed_by_few;
+TABLE counted;
+INSERT INTO cdp_data.changed_profile VALUES (0);
+SELECT cdp.materialize_profiles() AS changed_by_all;
+DROP VIEW counted;
+SELECT cdp.drop_source('signs');
+SELECT cdp.retract('desk', '1');
+
 -- A table that keeps old versions of its rows: the newest counts.
 CREATE TABLE app.versions (id integer, mail text, plan text, synced timestamptz, gone boolean);
 INSERT INTO app.versions VALUES (1, 'u1@x.org', 'free', '2026-01-01', false), (1, 'u1@x.org', 'gold', '2026-01-03', false), (1, 'u1@x.org', 'silver', '2026-01-02', false),
