@@ -371,7 +371,8 @@ DECLARE
 BEGIN
     PERFORM cdp.shape_profiles();
     -- The namespace of an administrator gets its column here, and may have identifiers by now.
-    IF (SELECT pg_catalog.max(a.attnum) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'cdp_data.profile_row'::regclass) > columns_before THEN
+    IF (SELECT pg_catalog.max(a.attnum) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'cdp_data.profile_row'::regclass) > columns_before
+       AND NOT EXISTS (SELECT FROM cdp_data.changed_profile AS q WHERE q.profile_id = 0) THEN
         INSERT INTO cdp_data.changed_profile (profile_id) VALUES (0);
     END IF;
     PERFORM cdp.shape_events();
