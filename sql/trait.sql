@@ -224,7 +224,7 @@ DECLARE
 BEGIN
     SELECT e.* INTO STRICT known FROM cdp_data.expression AS e WHERE e.expression_id = $1;
     SELECT a.* INTO STRICT found_facts
-    FROM cdp.analyse_expression(known.kind, known.name, known.definition, known.is_query, known.owner, known.time_zone, known.search_path) AS a;
+    FROM cdp.analyse_expression(known.kind, known.name, known.definition, known.is_query, known.owner, known.time_zone, known.search_path, known.is_realtime) AS a;
     found_type := CASE known.kind WHEN 'trait' THEN cdp.computed_trait_type(found_facts.type) ELSE 'boolean' END;
     PERFORM cdp.check_expression_cycle(known.kind, known.name, found_facts.fact_kinds, found_facts.fact_names);
     DELETE FROM cdp_data.expression_fact AS f WHERE f.expression_id = $1;
@@ -383,7 +383,7 @@ BEGIN
     END IF;
 
     SELECT a.type, a.fact_kinds, a.fact_names INTO STRICT analysed
-    FROM cdp.analyse_expression($1, $2, wanted.definition, wanted.is_query, pg_catalog.pg_get_userbyid(wanted.owner), wanted.time_zone, wanted.search_path) AS a;
+    FROM cdp.analyse_expression($1, $2, wanted.definition, wanted.is_query, pg_catalog.pg_get_userbyid(wanted.owner), wanted.time_zone, wanted.search_path, wanted.refresh = 'realtime') AS a;
     analysed.type := CASE $1 WHEN 'trait' THEN cdp.computed_trait_type(analysed.type) ELSE 'boolean' END;
     PERFORM cdp.check_expression_cycle($1, $2, analysed.fact_kinds, analysed.fact_names);
     IF wanted.refresh = 'realtime' AND (NOT is_known OR NOT known.is_realtime OR known.definition <> wanted.definition)

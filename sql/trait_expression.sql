@@ -1,12 +1,12 @@
 -- trait: the compiler of expressions, for computed traits and segment predicates.
 
 CREATE FUNCTION cdp.analyse_expression(
-    kind text, name text, definition text, is_query boolean, owner name, time_zone text, search_path text,
+    kind text, name text, definition text, is_query boolean, owner name, time_zone text, search_path text, is_realtime boolean DEFAULT false,
     OUT type text, OUT fact_kinds text[], OUT fact_names text[])
     RETURNS record
     LANGUAGE c STABLE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'cdp_analyse_expression';
-COMMENT ON FUNCTION cdp.analyse_expression(text, text, text, boolean, name, text, text) IS
+COMMENT ON FUNCTION cdp.analyse_expression(text, text, text, boolean, name, text, text, boolean) IS
 'Part of cdp.create_computed_trait and cdp.create_segment: checks a definition under the role of its owner and tells the type of its value and what it reads.';
 
 CREATE FUNCTION cdp.compile_segment(predicate text) RETURNS text

@@ -92,7 +92,8 @@ check_query(const Expression *expression, ExpressionFacts *facts)
 /*
  * cdp.analyse_expression(kind text, name text, definition text,
  *		is_query boolean, owner name, time_zone text, search_path text,
- *		OUT type text, OUT fact_kinds text[], OUT fact_names text[])
+ *		is_realtime boolean, OUT type text, OUT fact_kinds text[],
+ *		OUT fact_names text[])
  *
  * Checks a definition under the role of its owner and tells the type of its
  * value and what it reads.  The caller must be a member of the owner.
@@ -111,7 +112,7 @@ cdp_analyse_expression(PG_FUNCTION_ARGS)
 	Oid			role;
 	ErrorContextCallback *callers = error_context_stack;
 
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 8; i++)
 		if (PG_ARGISNULL(i))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -148,7 +149,7 @@ cdp_analyse_expression(PG_FUNCTION_ARGS)
 
 		compilation_begin(&compilation, &expression);
 		tree = expression_analyse(&compilation, &expression, &facts);
-		expression_check_aggregates(tree);
+		expression_check_aggregates(&compilation, tree, PG_GETARG_BOOL(7));
 		values[0] = CStringGetTextDatum(expression.is_segment ? "boolean" : type_name(exprType(tree)));
 		compilation_end(&compilation);
 	}

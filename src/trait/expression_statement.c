@@ -262,7 +262,7 @@ cut_mutator(Node *node, void *argument)
 
 /* Fewer than PostgreSQL could put into one row. */
 static void
-check_aggregates(const Cutting *cutting)
+check_aggregates(const Cutting *cutting, bool is_realtime)
 {
 	int			count = list_length(cutting->summary);
 	ListCell   *cell;
@@ -274,20 +274,23 @@ check_aggregates(const Cutting *cutting)
 				(errcode(ERRCODE_TOO_MANY_COLUMNS),
 				 errmsg("more than %d different aggregates over events cannot be evaluated together", MAX_AGGREGATES),
 				 errdetail("There are %d, with those of expressions that are referred to and of windows of time that close.", count),
-				 errhint("Ask for fewer, or give the segment as a query.")));
+				 is_realtime ? errhint("Ask for fewer, or use refresh => 'batch'.") : errhint("Ask for fewer, or give the segment as a query.")));
 }
 
 /*
  * Raises an error for an expression of the analysed form that no statement can
- * evaluate.
+ * evaluate, in real time with the times at which the clock changes it.
  */
 void
-expression_check_aggregates(Node *tree)
+expression_check_aggregates(const Compilation *compilation, Node *tree, bool is_realtime)
 {
 	Cutting		cutting = {.shape = EXPRESSION_EVERYBODY};
+	Node	   *clock = (Node *) makeFuncExpr(F_NOW, TIMESTAMPTZOID, NIL, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 
 	(void) cut_mutator(tree, &cutting);
-	check_aggregates(&cutting);
+	if (is_realtime)
+		(void) cut_mutator(clock_due(clock_windows(tree), clock, compilation->owner.time_zone), &cutting);
+	check_aggregates(&cutting, is_realtime);
 }
 
 /* ---------- columns of profile ---------- */
@@ -787,7 +790,7 @@ compile(List *expressions, ExpressionShape shape, int flags, Query *population, 
 		due = cut_mutator(due, &cutting);
 	}
 
-	check_aggregates(&cutting);
+	check_aggregates(&cutting, (flags & EXPRESSION_DUE) != 0);
 	if (shape == EXPRESSION_EVERYBODY && population == NULL)
 		cutting.packed = pack_counts(cutting.summary, get_attnum(compilation.events, "event_name"), &cutting.places);
 	if (cutting.packed != NIL && frame.at_once)

@@ -66,7 +66,7 @@ extern void expression_collect_facts(const Compilation *compilation, Node *tree,
 extern Node *expression_single(const char *sql);
 
 /* expression_statement.c */
-extern void expression_check_aggregates(Node *tree);
+extern void expression_check_aggregates(const Compilation *compilation, Node *tree, bool is_realtime);
 
 /* Where the result of an aggregate is found once counts are packed. */
 typedef struct PackedPlace

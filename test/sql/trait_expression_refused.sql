@@ -118,6 +118,11 @@ SELECT compile_segment((SELECT string_agg(format('count(*) FILTER (WHERE event.a
 \set VERBOSITY default
 SELECT create_segment('too_many', (SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s) >= 0', i), ' AND ') FROM generate_series(1, 1601) AS i));
 SELECT create_computed_trait('too_many', (SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s * profile.event_count)', i), ' + ') FROM generate_series(1, 1601) AS i));
+-- in real time, those count as well that say when windows close
+SELECT create_segment('windows', (SELECT string_agg(format('count(*) FILTER (WHERE event.occurred_at > now() - interval ''%s days'') >= 0', i), ' AND ') FROM generate_series(1, 801) AS i), refresh => 'realtime');
+SELECT create_segment('windows', (SELECT string_agg(format('count(*) FILTER (WHERE event.occurred_at > now() - interval ''%s days'') >= 0', i), ' AND ') FROM generate_series(1, 801) AS i), refresh => 'batch') IS NOT NULL AS is_there;
+SELECT alter_segment('windows', refresh => 'realtime');
+SELECT drop_segment('windows');
 -- as many as there may be
 SELECT create_segment('many', (SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s) >= 0', i), ' AND ') FROM generate_series(1, 1600) AS i), refresh => 'batch') IS NOT NULL AS is_there;
 SELECT create_computed_trait('many_of_each', (SELECT string_agg(format('count(*) FILTER (WHERE event.amount > %s * profile.event_count)', i), ' + ') FROM generate_series(1, 1600) AS i), refresh => 'batch') IS NULL AS is_null;
