@@ -1,6 +1,7 @@
 /*
  * cdp.c
- *		The module itself: magic block, initialisation and version.
+ *		The module itself: magic block, initialisation, version, and functions
+ *		that several capabilities need.
  */
 #include "postgres.h"
 
@@ -37,4 +38,34 @@ Datum
 cdp_version(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(CDP_VERSION));
+}
+
+/* The memory context of the aggregate that calls; an error when none does. */
+MemoryContext
+cdp_aggregate_context(FunctionCallInfo fcinfo)
+{
+	MemoryContext context;
+
+	if (!AggCheckCallContext(fcinfo, &context))
+		elog(ERROR, "aggregate function called in non-aggregate context");
+	return context;
+}
+
+/* The name of a type, with its schema unless it is PostgreSQL's own. */
+const char *
+cdp_type_name(Oid type)
+{
+	const char *name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
+
+	return strncmp(name, "pg_catalog.", 11) == 0 ? name + 11 : name;
+}
+
+/* For qsort and bsearch. */
+int
+cdp_compare_int64(const void *left, const void *right)
+{
+	int64		a = *(const int64 *) left;
+	int64		b = *(const int64 *) right;
+
+	return (a > b) - (a < b);
 }

@@ -1,7 +1,8 @@
 /*
  * cdp.h
- *		What every C file of the extension shares: the checked allocation wrapper
- *		and the version, which the Makefile hands over from cdp.control.
+ *		What every C file of the extension shares: the checked allocation wrapper,
+ *		the version, which the Makefile hands over from cdp.control, and functions
+ *		that several capabilities need.
  *
  * As in PostgreSQL, headers do not include postgres.h; the .c files do, first.
  */
@@ -25,5 +26,9 @@
 	((type *) palloc(mul_size(sizeof(type), (count))))
 #define cdp_palloc0_array(type, count) \
 	((type *) palloc0(mul_size(sizeof(type), (count))))
+
+extern MemoryContext cdp_aggregate_context(FunctionCallInfo fcinfo);
+extern const char *cdp_type_name(Oid type);
+extern int	cdp_compare_int64(const void *left, const void *right);
 
 #endif							/* CDP_H */

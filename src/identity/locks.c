@@ -141,15 +141,6 @@ lock_new_identifiers(Graph *graph)
 	pfree(hashes);
 }
 
-static int
-compare_int64(const void *left, const void *right)
-{
-	int64		a = *(const int64 *) left;
-	int64		b = *(const int64 *) right;
-
-	return (a > b) - (a < b);
-}
-
 /*
  * Locks the rows of these profiles, in the order of their ids.
  *
@@ -167,7 +158,7 @@ lock_profiles(Graph *graph, int64 *profile_ids, uint32 count)
 
 	if (count == 0)
 		return;
-	qsort(profile_ids, count, sizeof(int64), compare_int64);
+	qsort(profile_ids, count, sizeof(int64), cdp_compare_int64);
 	datums = cdp_palloc_array(Datum, count);
 	for (uint32 i = 0; i < count; i++)
 		if (i == 0 || profile_ids[i] != profile_ids[i - 1])

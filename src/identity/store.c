@@ -309,15 +309,6 @@ text_datum(Writer *writer, const char *value, uint32 length)
 	return result;
 }
 
-static int
-compare_int64(const void *left, const void *right)
-{
-	int64		a = *(const int64 *) left;
-	int64		b = *(const int64 *) right;
-
-	return (a > b) - (a < b);
-}
-
 /* The ids of a record in ascending order; the caller frees. */
 static int64 *
 store_record_ids(Graph *graph, const GraphRecord *record)
@@ -326,7 +317,7 @@ store_record_ids(Graph *graph, const GraphRecord *record)
 
 	for (int i = 0; i < record->id_count; i++)
 		ids[i] = graph->identifiers[record->ids[i]].id;
-	qsort(ids, record->id_count, sizeof(int64), compare_int64);
+	qsort(ids, record->id_count, sizeof(int64), cdp_compare_int64);
 	return ids;
 }
 

@@ -143,19 +143,6 @@ state_append(AggState *state, MemoryContext context, const void *data, Size size
 	state->count++;
 }
 
-/*
- * aggregate_context returns the context of the aggregate that calls.
- */
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
-	return context;
-}
-
 static AggState *
 new_state(MemoryContext context)
 {
@@ -168,7 +155,7 @@ new_state(MemoryContext context)
 Datum
 cdp_profile_agg_transition(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = cdp_aggregate_context(fcinfo);
 	AggState   *state = PG_ARGISNULL(0) ? NULL : (AggState *) PG_GETARG_POINTER(0);
 	Profile	   *profile;
 
@@ -191,7 +178,7 @@ cdp_profile_agg_transition(PG_FUNCTION_ARGS)
 Datum
 cdp_profile_agg_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = cdp_aggregate_context(fcinfo);
 	AggState   *state = PG_ARGISNULL(0) ? NULL : (AggState *) PG_GETARG_POINTER(0);
 	AggState   *other = PG_ARGISNULL(1) ? NULL : (AggState *) PG_GETARG_POINTER(1);
 	Size		next = 0;
@@ -223,7 +210,7 @@ cdp_profile_agg_combine(PG_FUNCTION_ARGS)
 Datum
 cdp_profile_agg_serialize(PG_FUNCTION_ARGS)
 {
-	aggregate_context(fcinfo);
+	cdp_aggregate_context(fcinfo);
 	PG_RETURN_BYTEA_P((bytea *) merge_state((AggState *) PG_GETARG_POINTER(0)));
 }
 
@@ -237,7 +224,7 @@ cdp_profile_agg_deserialize(PG_FUNCTION_ARGS)
 	AggState   *state;
 
 	/* Not checked here, for speed: merging checks whatever it follows. */
-	aggregate_context(fcinfo);
+	cdp_aggregate_context(fcinfo);
 	state = new_state(CurrentMemoryContext);
 	state_append(state, CurrentMemoryContext, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 	PG_RETURN_POINTER(state);
@@ -251,7 +238,7 @@ cdp_profile_agg_deserialize(PG_FUNCTION_ARGS)
 Datum
 cdp_profile_agg_final(PG_FUNCTION_ARGS)
 {
-	aggregate_context(fcinfo);
+	cdp_aggregate_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	PG_RETURN_PROFILE(merge_state((AggState *) PG_GETARG_POINTER(0)));

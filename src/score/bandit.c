@@ -179,8 +179,7 @@ cdp_beta_bandit_transition(PG_FUNCTION_ARGS)
 	int64		reward;
 	size_t		offset;
 
-	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	(void) cdp_aggregate_context(fcinfo);
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 	{
 		if (state == NULL)

@@ -87,16 +87,6 @@ numbers_of(ArrayType *array, int *count)
 
 /* ---- cdp.input_sums_agg ---- */
 
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
-	return context;
-}
-
 /*
  * cdp.input_sums_agg_transition(state, model, weight, numbers, categories)
  *
@@ -105,7 +95,7 @@ aggregate_context(FunctionCallInfo fcinfo)
 Datum
 cdp_input_sums_agg_transition(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = cdp_aggregate_context(fcinfo);
 	InputSums  *sums = PG_ARGISNULL(0) ? NULL : (InputSums *) PG_GETARG_POINTER(0);
 	const LogitModel *model;
 	const double *numbers = NULL;
@@ -148,7 +138,7 @@ cdp_input_sums_agg_transition(PG_FUNCTION_ARGS)
 Datum
 cdp_input_sums_agg_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = cdp_aggregate_context(fcinfo);
 	InputSums  *sums;
 
 	if (PG_ARGISNULL(1))
@@ -170,21 +160,21 @@ cdp_input_sums_agg_combine(PG_FUNCTION_ARGS)
 Datum
 cdp_input_sums_agg_serialize(PG_FUNCTION_ARGS)
 {
-	(void) aggregate_context(fcinfo);
+	(void) cdp_aggregate_context(fcinfo);
 	PG_RETURN_BYTEA_P(input_sums_write((InputSums *) PG_GETARG_POINTER(0)));
 }
 
 Datum
 cdp_input_sums_agg_deserialize(PG_FUNCTION_ARGS)
 {
-	(void) aggregate_context(fcinfo);
+	(void) cdp_aggregate_context(fcinfo);
 	PG_RETURN_POINTER(input_sums_read(CurrentMemoryContext, PG_GETARG_BYTEA_PP(0)));
 }
 
 Datum
 cdp_input_sums_agg_final(PG_FUNCTION_ARGS)
 {
-	(void) aggregate_context(fcinfo);
+	(void) cdp_aggregate_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	PG_RETURN_BYTEA_P(input_sums_write((InputSums *) PG_GETARG_POINTER(0)));

@@ -317,8 +317,7 @@ transition(FunctionCallInfo fcinfo, int options_argument, LifetimeRow *row, doub
 	FitOptions	options = no_options;
 	bool		plain;
 
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	context = cdp_aggregate_context(fcinfo);
 	if (row == NULL)
 	{
 		if (state == NULL)
@@ -446,8 +445,7 @@ cdp_lifetime_fit_combine(PG_FUNCTION_ARGS)
 	FitState   *state = PG_ARGISNULL(0) ? NULL : (FitState *) PG_GETARG_POINTER(0);
 	FitState   *other = PG_ARGISNULL(1) ? NULL : (FitState *) PG_GETARG_POINTER(1);
 
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	context = cdp_aggregate_context(fcinfo);
 	if (other == NULL)
 	{
 		if (state == NULL)
@@ -480,8 +478,7 @@ cdp_lifetime_fit_serialize(PG_FUNCTION_ARGS)
 	FitState   *state = (FitState *) PG_GETARG_POINTER(0);
 	StringInfoData buffer;
 
-	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	(void) cdp_aggregate_context(fcinfo);
 	flush_queue(state);
 	if (state->count > (MaxAllocSize - 1024) / sizeof(LifetimeRow))
 		ereport(ERROR,
@@ -516,8 +513,7 @@ cdp_lifetime_fit_deserialize(PG_FUNCTION_ARGS)
 	StringInfoData buffer;
 	FitState   *state;
 
-	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	(void) cdp_aggregate_context(fcinfo);
 	buffer.data = VARDATA_ANY(bytes);
 	buffer.len = VARSIZE_ANY_EXHDR(bytes);
 	buffer.maxlen = buffer.len;
@@ -715,8 +711,7 @@ finish(FunctionCallInfo fcinfo, LifetimeFamily family)
 	LifetimeFit fit;
 	bool		repeat = family != LIFETIME_GAMMA_GAMMA;
 
-	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	(void) cdp_aggregate_context(fcinfo);
 	if (state)
 		flush_queue(state);
 	if (state == NULL || state->count == 0)

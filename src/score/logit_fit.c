@@ -118,8 +118,7 @@ cdp_logit_fit_transition(PG_FUNCTION_ARGS)
 	double	   *row;
 	bool		has_null = PG_ARGISNULL(1) || PG_ARGISNULL(2);
 
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	context = cdp_aggregate_context(fcinfo);
 	find_arguments(fcinfo, &weight_argument, &options_argument);
 	state = PG_ARGISNULL(0) ? fit_state_create(context) : (FitState *) PG_GETARG_POINTER(0);
 	if (!state->has_options)
@@ -182,8 +181,7 @@ cdp_logit_fit_combine(PG_FUNCTION_ARGS)
 	FitState   *state;
 	FitState   *other;
 
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	context = cdp_aggregate_context(fcinfo);
 	if (PG_ARGISNULL(1))
 	{
 		if (PG_ARGISNULL(0))

@@ -296,8 +296,7 @@ cdp_logit_step_transition(PG_FUNCTION_ARGS)
 	double		weight;
 	bool		has_null = false;
 
-	if (!AggCheckCallContext(fcinfo, &aggregate_context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	aggregate_context = cdp_aggregate_context(fcinfo);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -365,12 +364,10 @@ cdp_logit_step_transition(PG_FUNCTION_ARGS)
 Datum
 cdp_logit_step_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext aggregate_context;
 	LogitStep  *step;
 	LogitStep  *other;
 
-	if (!AggCheckCallContext(fcinfo, &aggregate_context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	(void) cdp_aggregate_context(fcinfo);
 	if (PG_ARGISNULL(1))
 	{
 		if (PG_ARGISNULL(0))

@@ -278,8 +278,7 @@ transition_state(FunctionCallInfo fcinfo, bool binned)
 {
 	MemoryContext context;
 
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	context = cdp_aggregate_context(fcinfo);
 	return PG_ARGISNULL(0) ? state_create(context, binned) : (MetricsState *) PG_GETARG_POINTER(0);
 }
 

@@ -210,8 +210,7 @@ keep_state(FunctionCallInfo fcinfo)
 static void
 require_aggregate(FunctionCallInfo fcinfo)
 {
-	if (!AggCheckCallContext(fcinfo, NULL))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+	(void) cdp_aggregate_context(fcinfo);
 }
 
 /*

@@ -91,16 +91,6 @@ add_customer(BreakpointState *state, const Figures *figures)
 	state->customers[state->count++] = *figures;
 }
 
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "aggregate function called in non-aggregate context");
-	return context;
-}
-
 static Datum
 state_or_null(BreakpointState *state, FunctionCallInfo fcinfo)
 {
@@ -115,7 +105,7 @@ state_or_null(BreakpointState *state, FunctionCallInfo fcinfo)
 Datum
 cdp_rfm_breakpoints_transition(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = cdp_aggregate_context(fcinfo);
 	BreakpointState *state = PG_ARGISNULL(0) ? NULL : (BreakpointState *) PG_GETARG_POINTER(0);
 	int32		bins = PG_NARGS() > 2 && !PG_ARGISNULL(2) ? PG_GETARG_INT32(2) : USUAL_BINS;
 	RfmSummary	summary;
@@ -144,7 +134,7 @@ cdp_rfm_breakpoints_transition(PG_FUNCTION_ARGS)
 Datum
 cdp_rfm_breakpoints_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = cdp_aggregate_context(fcinfo);
 	BreakpointState *state = PG_ARGISNULL(0) ? NULL : (BreakpointState *) PG_GETARG_POINTER(0);
 	BreakpointState *other = PG_ARGISNULL(1) ? NULL : (BreakpointState *) PG_GETARG_POINTER(1);
 
@@ -174,7 +164,7 @@ cdp_rfm_breakpoints_serialize(PG_FUNCTION_ARGS)
 	BreakpointState *state = (BreakpointState *) PG_GETARG_POINTER(0);
 	StringInfoData buffer;
 
-	(void) aggregate_context(fcinfo);
+	(void) cdp_aggregate_context(fcinfo);
 	if (state->count > (MaxAllocSize - 1024) / sizeof(Figures))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -198,7 +188,7 @@ cdp_rfm_breakpoints_deserialize(PG_FUNCTION_ARGS)
 	BreakpointState *state;
 	StringInfoData buffer;
 
-	(void) aggregate_context(fcinfo);
+	(void) cdp_aggregate_context(fcinfo);
 	buffer.data = VARDATA_ANY(bytes);
 	buffer.len = VARSIZE_ANY_EXHDR(bytes);
 	buffer.maxlen = buffer.len;
@@ -244,7 +234,7 @@ cdp_rfm_breakpoints_final(PG_FUNCTION_ARGS)
 	bool		nulls[FIGURES] = {0};
 	TupleDesc	columns;
 
-	(void) aggregate_context(fcinfo);
+	(void) cdp_aggregate_context(fcinfo);
 	if (state == NULL)
 		PG_RETURN_NULL();
 	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE || columns->natts != FIGURES)

@@ -294,20 +294,11 @@ read_retired(Pass *pass)
 	SPI_finish();
 }
 
-static int
-compare_ids(const void *left, const void *right)
-{
-	int64		a = *(const int64 *) left;
-	int64		b = *(const int64 *) right;
-
-	return (a > b) - (a < b);
-}
-
 static bool
 is_retired(const Pass *pass, int64 profile_id)
 {
 	return pass->retired_count > 0 &&
-		bsearch(&profile_id, pass->retired, pass->retired_count, sizeof(int64), compare_ids) != NULL;
+		bsearch(&profile_id, pass->retired, pass->retired_count, sizeof(int64), cdp_compare_int64) != NULL;
 }
 
 /* ---------- the compiled statement ---------- */

@@ -182,15 +182,6 @@ derive(const int64 *ids, int count)
 
 /* ---------- people ---------- */
 
-static int
-compare_int64(const void *left, const void *right)
-{
-	int64		a = *(const int64 *) left;
-	int64		b = *(const int64 *) right;
-
-	return (a > b) - (a < b);
-}
-
 /* Sorts ids and drops those that repeat; returns how many are left. */
 int
 evaluate_sort(int64 *ids, int count)
@@ -198,7 +189,7 @@ evaluate_sort(int64 *ids, int count)
 	int			kept = 0;
 
 	if (count > 1)
-		qsort(ids, count, sizeof(int64), compare_int64);
+		qsort(ids, count, sizeof(int64), cdp_compare_int64);
 	for (int i = 0; i < count; i++)
 		if (ids[i] != 0 && (kept == 0 || ids[kept - 1] != ids[i]))
 			ids[kept++] = ids[i];

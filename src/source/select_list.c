@@ -461,15 +461,6 @@ check_column(const Declaration *declaration, const Reading *reading, const Targe
 	return type;
 }
 
-/* The name of a type, with its schema unless it is PostgreSQL's own. */
-static const char *
-type_name(Oid type)
-{
-	const char *name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
-
-	return strncmp(name, "pg_catalog.", 11) == 0 ? name + 11 : name;
-}
-
 static void
 note_column(Declaration *declaration, const char *kind, int number, const char *name, Oid type)
 {
@@ -478,7 +469,7 @@ note_column(Declaration *declaration, const char *kind, int number, const char *
 	declaration->column_kinds[i] = CStringGetTextDatum(kind);
 	declaration->column_numbers[i] = Int32GetDatum(number);
 	declaration->column_names[i] = CStringGetTextDatum(name);
-	declaration->column_types[i] = CStringGetTextDatum(type_name(type));
+	declaration->column_types[i] = CStringGetTextDatum(cdp_type_name(type));
 }
 
 /*

@@ -43,15 +43,6 @@ text_array(List *strings)
 	return PointerGetDatum(construct_array(elements, list_length(strings), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* The name of a type, with its schema unless it is PostgreSQL's own. */
-static const char *
-type_name(Oid type)
-{
-	const char *name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
-
-	return strncmp(name, "pg_catalog.", 11) == 0 ? name + 11 : name;
-}
-
 /* The right to read what a query and those in it read. */
 static bool
 check_rights(Node *node, void *context)
@@ -150,7 +141,7 @@ cdp_analyse_expression(PG_FUNCTION_ARGS)
 		compilation_begin(&compilation, &expression);
 		tree = expression_analyse(&compilation, &expression, &facts);
 		expression_check_aggregates(&compilation, tree, PG_GETARG_BOOL(7));
-		values[0] = CStringGetTextDatum(expression.is_segment ? "boolean" : type_name(exprType(tree)));
+		values[0] = CStringGetTextDatum(expression.is_segment ? "boolean" : cdp_type_name(exprType(tree)));
 		compilation_end(&compilation);
 	}
 	error_context_stack = callers;
