@@ -29,15 +29,25 @@ COMMENT ON FUNCTION cdp.view_dependents(regclass, name) IS
 'Internal: what was built on a view, or on one column of it; NULL: nothing.';
 
 -- Whoever reads the view has it locked, so a change waits for long reports, and everybody else waits for
--- the change: hence no longer than two seconds at a time.
-CREATE FUNCTION cdp.lock_view(view regclass, with_tables boolean DEFAULT true) RETURNS void
+-- the change: hence not long at a time.  Others may hold what is asked for and wait for what is held
+-- already: all of it is let go before PostgreSQL looks for a deadlock, and asked for again.
+CREATE FUNCTION cdp.lock_view(view regclass, with_tables boolean DEFAULT true, with_members boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '2s'
 AS $lock$
+DECLARE
+    started CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    attempt integer := 0;
 BEGIN
-    FOR attempt IN 1 .. 10 LOOP
+    PERFORM pg_catalog.set_config('lock_timeout', LEAST(2000, GREATEST(1, s.setting::integer * 0.8)::integer)::text, true)
+    FROM pg_catalog.pg_settings AS s WHERE s.name = 'deadlock_timeout';
+    LOOP
         BEGIN
+            IF with_members THEN
+                LOCK TABLE cdp_data.segment_member IN SHARE ROW EXCLUSIVE MODE;
+                ALTER VIEW cdp.profile_segments ALTER COLUMN profile_id DROP DEFAULT;
+            END IF;
             IF with_tables THEN
                 EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', view);
             ELSE
@@ -45,17 +55,19 @@ BEGIN
                 EXECUTE pg_catalog.format('ALTER VIEW %s ALTER COLUMN profile_id DROP DEFAULT', view);
             END IF;
             RETURN;
-        EXCEPTION WHEN lock_not_available THEN
-            PERFORM pg_catalog.pg_sleep(0.2 * attempt);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            attempt := attempt + 1;
+            EXIT WHEN pg_catalog.clock_timestamp() > started + interval '30 seconds';
+            PERFORM pg_catalog.pg_sleep(LEAST(0.1 * attempt, 2));
         END;
     END LOOP;
     RAISE lock_not_available USING
         MESSAGE = pg_catalog.format('could not change the columns of %s, which is being read', view),
-        HINT = 'Repeat the call when long reports have ended; pg_stat_activity shows them.';
+        HINT = 'Repeat the call when long reports and evaluations have ended; pg_stat_activity shows them.';
 END
 $lock$;
-COMMENT ON FUNCTION cdp.lock_view(regclass, boolean) IS
-'Internal: locks a view, and its tables unless told otherwise, for a change of their columns, with patience but without holding up others for long.';
+COMMENT ON FUNCTION cdp.lock_view(regclass, boolean, boolean) IS
+'Internal: locks a view, its tables unless told otherwise, and the members of segments where asked for, for a change of columns: with patience (30 seconds) but without holding up others for long.';
 
 CREATE FUNCTION cdp.shape_view(
     view_name name, from_clause text, names text[], types text[], expressions text[], comments text[], view_comment text)

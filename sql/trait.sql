@@ -519,9 +519,7 @@ DECLARE
     dependents text;
 BEGIN
     PERFORM cdp.require_declarer();
-    -- Whoever evaluates holds a lock on the members from before the last look at the definitions to the end,
-    -- so that nobody writes members of what is gone.
-    LOCK TABLE cdp_data.trait, cdp_data.expression, cdp_data.segment_member IN SHARE ROW EXCLUSIVE MODE;
+    LOCK TABLE cdp_data.trait, cdp_data.expression IN SHARE ROW EXCLUSIVE MODE;
     dropped := cdp.require_expression($1, $2);
     SELECT pg_catalog.string_agg(cdp.expression_label(d.kind, d.name), ', ' ORDER BY d.kind DESC, d.name),
            pg_catalog.array_agg(d.expression_id)
@@ -537,6 +535,9 @@ BEGIN
     END IF;
     dropped_ids := dropped || dropped_ids;
     SELECT pg_catalog.array_agg(e.name::text) INTO trait_names FROM cdp_data.expression AS e WHERE e.expression_id = ANY (dropped_ids) AND e.kind = 'trait';
+    -- Whoever evaluates holds a lock on the members from before the last look at the definitions to the end,
+    -- so that nobody writes members of what is gone.  Some read the views first and some lock the members first.
+    PERFORM cdp.lock_view(CASE WHEN trait_names IS NULL THEN 'cdp.profile_segments' ELSE 'cdp.profiles' END::regclass, trait_names IS NOT NULL, true);
     DELETE FROM cdp_data.expression_fact AS f WHERE f.expression_id = ANY (dropped_ids);
     DELETE FROM cdp_data.expression_state AS s WHERE s.expression_id = ANY (dropped_ids);
     DELETE FROM cdp_data.expression AS e WHERE e.expression_id = ANY (dropped_ids);
