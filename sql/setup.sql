@@ -116,6 +116,17 @@ $require$;
 COMMENT ON FUNCTION cdp.require_owner() IS
 'Internal: raises an error when the storage exists and belongs to a role of which the caller is no member; otherwise does nothing.';
 
+CREATE FUNCTION cdp.table_names() RETURNS SETOF name
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT v.name::name FROM (VALUES ('blocked_identifier'), ('captured_key'), ('changed_profile'), ('contribution'), ('contribution_history'), ('event'),
+        ('expression'), ('expression_due'), ('expression_fact'), ('expression_state'), ('identifier'), ('identifier_history'), ('identity_change'), ('label'), ('link'),
+        ('model'), ('namespace'), ('option'), ('profile'), ('profile_row'), ('profile_value'), ('property'), ('record'), ('refresh_log'), ('rejected_record'),
+        ('score'), ('score_input'), ('score_state'), ('segment_change'), ('segment_day'), ('segment_era'), ('segment_key'), ('segment_member'), ('segment_reader'),
+        ('source'), ('source_batch'), ('source_column'), ('source_state'), ('storage'), ('trait')) AS v(name);
+END;
+COMMENT ON FUNCTION cdp.table_names() IS 'Internal: the tables that cdp.setup() creates in schema cdp_data.';
+
 CREATE FUNCTION cdp.setup() RETURNS text
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -123,6 +134,7 @@ AS $setup$
 DECLARE
     stored integer;
     storage_owner regrole;
+    missing text;
     current_storage CONSTANT integer := cdp.storage_version();
     had_views CONSTANT boolean := pg_catalog.to_regclass('cdp.identifiers') IS NOT NULL;
 BEGIN
@@ -178,6 +190,18 @@ BEGIN
             MESSAGE = 'the storage of cdp has lost the columns that hold traits',
             DETAIL = 'DROP EXTENSION cdp CASCADE drops them; cdp.teardown() keeps them.',
             HINT = 'Restore the database from a backup; or begin anew: SELECT cdp.teardown(keep_data => false), then SELECT cdp.setup().';
+    END IF;
+
+    -- Before 0.1.0 the storage changed without another number; the latest change brought a table.
+    IF stored = current_storage THEN
+        SELECT pg_catalog.string_agg(pg_catalog.format('cdp_data.%I', t), ', ' ORDER BY t) INTO missing
+        FROM cdp.table_names() AS t WHERE pg_catalog.to_regclass(pg_catalog.format('cdp_data.%I', t)) IS NULL;
+        IF missing IS NOT NULL THEN
+            RAISE object_not_in_prerequisite_state USING
+                MESSAGE = 'the storage of cdp is not complete',
+                DETAIL = pg_catalog.format('There is no %s.', missing),
+                HINT = 'A version before 0.1.0 set it up, or tables were dropped.  Restore the database from a backup; or begin anew: SELECT cdp.teardown(keep_data => false), then SELECT cdp.setup().';
+        END IF;
     END IF;
 
     -- One block for each version, so that an old storage walks through all of them.
