@@ -38,6 +38,8 @@ CREATE FUNCTION cdp.lock_view(view regclass, with_tables boolean DEFAULT true, w
 AS $lock$
 DECLARE
     started CONSTANT timestamptz := pg_catalog.clock_timestamp();
+    -- LOCK takes the tables of the view along; this changes nothing, and locks the view alone.
+    lock_alone CONSTANT text := 'ALTER VIEW %s ALTER COLUMN profile_id DROP DEFAULT';
     attempt integer := 0;
 BEGIN
     PERFORM pg_catalog.set_config('lock_timeout', LEAST(2000, GREATEST(1, s.setting::integer * 0.8)::integer)::text, true)
@@ -46,14 +48,9 @@ BEGIN
         BEGIN
             IF with_members THEN
                 LOCK TABLE cdp_data.segment_member IN SHARE ROW EXCLUSIVE MODE;
-                ALTER VIEW cdp.profile_segments ALTER COLUMN profile_id DROP DEFAULT;
+                EXECUTE pg_catalog.format(lock_alone, 'cdp.profile_segments'::regclass);
             END IF;
-            IF with_tables THEN
-                EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', view);
-            ELSE
-                -- LOCK takes the tables of the view along; this changes nothing, and locks the view alone.
-                EXECUTE pg_catalog.format('ALTER VIEW %s ALTER COLUMN profile_id DROP DEFAULT', view);
-            END IF;
+            EXECUTE pg_catalog.format(CASE WHEN with_tables THEN 'LOCK TABLE %s IN ACCESS EXCLUSIVE MODE' ELSE lock_alone END, view);
             RETURN;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             attempt := attempt + 1;
