@@ -145,9 +145,11 @@ COMMENT ON FUNCTION cdp.register_source_properties(text, text[], text[]) IS
 -- ---------- storing and dropping ----------
 
 CREATE FUNCTION cdp.check_watermark_overlap(overlap text, watermark_type text) RETURNS void
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
 AS $check$
+DECLARE
+    is_valid boolean;
 BEGIN
     IF overlap IS NULL THEN
         RETURN;
@@ -157,11 +159,16 @@ BEGIN
             MESSAGE = 'watermark_overlap without watermark',
             HINT = 'Give the watermark, or leave watermark_overlap out.';
     END IF;
-    IF (CASE watermark_type::regtype
-           WHEN 'timestamptz'::regtype THEN overlap::interval < '0'::interval
-           WHEN 'int8'::regtype THEN overlap::bigint < 0
-           WHEN 'numeric'::regtype THEN overlap::numeric < 0 OR overlap::numeric = 'NaN'
-           ELSE true END) THEN
+    BEGIN
+        is_valid := CASE watermark_type::regtype
+            WHEN 'timestamptz'::regtype THEN overlap::interval >= '0'::interval
+            WHEN 'int8'::regtype THEN overlap::bigint >= 0
+            WHEN 'numeric'::regtype THEN overlap::numeric >= 0 AND overlap::numeric <> 'NaN'
+            ELSE false END;
+    EXCEPTION WHEN data_exception THEN
+        is_valid := false;
+    END;
+    IF NOT is_valid THEN
         RAISE invalid_parameter_value USING
             MESSAGE = pg_catalog.format('invalid watermark_overlap "%s"', overlap),
             HINT = 'For times it is an interval (1 hour), for numbers a number, neither of them negative; texts have none.';
@@ -584,7 +591,7 @@ BEGIN
             payload := payload || pg_catalog.format(', (r.w)::%s AS w', watermark_type);
         END IF;
     END IF;
-    subquery := pg_catalog.format(E'(SELECT %s\nFROM %s', pg_catalog.array_to_string(texts, E',\n'), s.relation);
+    subquery := pg_catalog.format(E'(SELECT %s\nFROM %s', pg_catalog.array_to_string(texts, E'\n, '), s.relation);
 
     CASE
         WHEN selection IN ('since', 'list') AND since IS NOT NULL AND watermark_type IS NOT NULL THEN

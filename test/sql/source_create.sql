@@ -46,6 +46,7 @@ SELECT cdp.create_source('x', 'hubspot.contacts', record_key => 'id', identifier
 SELECT cdp.create_source('x', 'hubspot.contacts', record_key => 'id', identifiers => 'work_email AS email', watermark_overlap => '1 hour');
 SELECT cdp.create_source('x', 'hubspot.contacts', record_key => 'id', identifiers => 'work_email AS email', watermark => 'id', watermark_overlap => '-1');
 SELECT cdp.create_source('x', 'hubspot.contacts', record_key => 'id', identifiers => 'work_email AS email', watermark => 'id', watermark_overlap => '1 hour');
+SELECT cdp.create_source('x', 'hubspot.contacts', record_key => 'id', identifiers => 'work_email AS email', watermark => 'id', watermark_overlap => 'an hour');
 
 \set SHOW_CONTEXT errors
 

@@ -159,6 +159,20 @@ CALL cdp.refresh(ARRAY['{tickets']);
 CALL cdp.refresh(source => 'tickets', full_compare => true);
 CALL cdp.refresh('nothing');
 
+-- A comment at the end of a text, also where another text follows it.
+CREATE TABLE crm.noted (id integer, part integer, mail text, plan text, paid numeric, at timestamptz, gone boolean);
+INSERT INTO crm.noted VALUES (1, 1, 'noted@x.org', 'gold', 12, '2026-01-01', NULL), (2, 1, 'left@x.org', 'gold', 12, '2026-01-01', true);
+SELECT cdp.create_source('noted', 'crm.noted', record_key => 'id, part -- both', identifiers => 'mail AS email -- the only one', traits => 'plan AS plan_noted -- as sold',
+    observed_at => 'at -- of sale', deleted => 'gone -- away', filter => 'id > 0 -- no tests', watermark => 'at -- as well', capture => 'immediate');
+SELECT cdp.create_source('noted_paid', 'crm.noted', record_key => 'id, part -- both', identifiers => 'mail AS email -- the only one', properties => 'paid -- with tax',
+    occurred_at => 'at -- of sale', event_name => $$'paid' -- always$$, deleted => 'gone -- away', filter => 'id > 0 -- no tests', watermark => 'at -- as well');
+CALL cdp.refresh(ARRAY['noted', 'noted_paid']);
+UPDATE crm.noted SET plan = 'silver', at = '2026-01-02', paid = NULL WHERE id = 1;
+CALL cdp.refresh(ARRAY['noted', 'noted_paid']);
+SELECT p.email, p.plan_noted, e.event_name, e.paid FROM cdp.profiles AS p JOIN cdp.events AS e USING (profile_id) WHERE e.source = 'noted_paid';
+SELECT reason, detail FROM cdp.rejected_records WHERE source LIKE 'noted%';
+SELECT cdp.drop_source('noted'), cdp.drop_source('noted_paid');
+
 -- The log and the progress lines hold numbers and names.
 SELECT DISTINCT step, status FROM cdp.refresh_log ORDER BY step, status;
 
