@@ -726,46 +726,67 @@ BEGIN
             MESSAGE = pg_catalog.format('profile %s does not exist', COALESCE($1::text, 'NULL')),
             HINT = 'cdp.resolve(namespace, value) gives the profile of an identifier.';
     END IF;
-    -- A refused union of parts is a refused union of the wholes, so today's profiles give the reason.
+    -- A refused union of parts is a refused union of the wholes, so today's profiles give the reason: once for each of the others.
     RETURN QUERY
-    WITH refused AS (
-        SELECT m.id AS inside, l.b AS outside, l.first_seen, l.records
-        FROM cdp_data.identifier AS m JOIN cdp_data.link AS l ON l.a = m.id AND l.state = 'r' WHERE m.profile_id = wanted
+    WITH must AS (
+        SELECT l.a AS inside, l.b AS outside, l.created_at FROM cdp_data.label AS l WHERE l.kind = 'must_link'
         UNION ALL
-        SELECT m.id, l.a, l.first_seen, l.records
-        FROM cdp_data.identifier AS m JOIN cdp_data.link AS l ON l.b = m.id AND l.state = 'r' WHERE m.profile_id = wanted
+        SELECT l.b, l.a, l.created_at FROM cdp_data.label AS l WHERE l.kind = 'must_link'
+    ), refused AS MATERIALIZED (
+        SELECT e.inside, e.outside, o.profile_id AS other, o.namespace_id, o.value, e.first_seen, e.records
+        FROM (SELECT m.id AS inside, l.b AS outside, l.first_seen, l.records
+              FROM cdp_data.identifier AS m JOIN cdp_data.link AS l ON l.a = m.id AND l.state = 'r' WHERE m.profile_id = wanted
+              UNION ALL
+              SELECT m.id, l.a, l.first_seen, l.records
+              FROM cdp_data.identifier AS m JOIN cdp_data.link AS l ON l.b = m.id AND l.state = 'r' WHERE m.profile_id = wanted
+              UNION ALL
+              SELECT m.id, l.outside, l.created_at, 0
+              FROM cdp_data.identifier AS m JOIN must AS l ON l.inside = m.id JOIN cdp_data.identifier AS o ON o.id = l.outside
+              WHERE m.profile_id = wanted AND m.state = 'u' AND o.state = 'u' AND o.profile_id <> wanted) AS e
+        JOIN cdp_data.identifier AS o ON o.id = e.outside
+    ), others AS MATERIALIZED (
+        SELECT DISTINCT r.other FROM refused AS r
+    ), members AS MATERIALIZED (
+        SELECT x.profile_id, x.namespace_id, x.id
+        FROM (SELECT wanted AS profile_id UNION SELECT e.other FROM others AS e) AS p JOIN cdp_data.identifier AS x ON x.profile_id = p.profile_id
+    ), sizes AS (
+        SELECT x.profile_id, pg_catalog.count(*) AS size FROM members AS x GROUP BY x.profile_id
+    ), apart AS (
+        SELECT DISTINCT ON (i.profile_id) i.profile_id AS other, pg_catalog.format('label %s: %s', l.label_id, COALESCE(l.reason, 'no reason given')) AS detail
+        FROM cdp_data.label AS l
+        JOIN cdp_data.identifier AS m ON m.id IN (l.a, l.b) AND m.profile_id = wanted
+        JOIN cdp_data.identifier AS i ON i.id = CASE WHEN l.a = m.id THEN l.b ELSE l.a END
+        WHERE l.kind = 'cannot_link' ORDER BY i.profile_id, l.label_id
+    ), classes AS MATERIALIZED (
+        -- Identifiers that must-links join count as one value.
+        SELECT DISTINCT x.profile_id, x.namespace_id,
+               CASE WHEN EXISTS (SELECT FROM must AS k WHERE k.inside = x.id)
+                    THEN (SELECT pg_catalog.min(m) FROM cdp.must_linked(x.id, false) AS m) ELSE x.id END AS class
+        FROM members AS x JOIN cdp_data.namespace AS n ON n.namespace_id = x.namespace_id AND n.max_per_profile IS NOT NULL
+    ), together AS (
+        SELECT c.profile_id AS other, c.namespace_id, c.class FROM classes AS c WHERE c.profile_id <> wanted
         UNION ALL
-        SELECT m.id, o.id, l.created_at, 0
-        FROM cdp_data.identifier AS m JOIN cdp_data.label AS l ON l.kind = 'must_link' AND (l.a = m.id OR l.b = m.id)
-        JOIN cdp_data.identifier AS o ON o.id = CASE WHEN l.a = m.id THEN l.b ELSE l.a END AND o.profile_id <> wanted
-        WHERE m.profile_id = wanted AND m.state = 'u' AND o.state = 'u'
+        SELECT e.other, c.namespace_id, c.class FROM others AS e CROSS JOIN classes AS c WHERE c.profile_id = wanted
+    ), too_many AS (
+        SELECT DISTINCT ON (k.other) k.other,
+               pg_catalog.format('together they hold %s values of %s, and %s allows %s', k.different, n.name, n.name, n.max_per_profile) AS detail
+        FROM (SELECT t.other, t.namespace_id, pg_catalog.count(DISTINCT t.class) AS different FROM together AS t GROUP BY t.other, t.namespace_id) AS k
+        JOIN cdp_data.namespace AS n ON n.namespace_id = k.namespace_id AND k.different > n.max_per_profile
+        ORDER BY k.other, n.priority, n.name
+    ), reasons AS MATERIALIZED (
+        SELECT e.other,
+               CASE WHEN a.detail IS NOT NULL THEN 'cannot_link' WHEN t.detail IS NOT NULL THEN 'max_per_profile'
+                    WHEN i.size + o.size > largest THEN 'max_profile_size' END AS reason,
+               COALESCE(a.detail, t.detail, CASE WHEN i.size + o.size > largest THEN
+                   pg_catalog.format('together they hold %s identifiers, and max_profile_size is %s', i.size + o.size, largest) END) AS detail
+        FROM others AS e JOIN sizes AS i ON i.profile_id = wanted JOIN sizes AS o ON o.profile_id = e.other
+        LEFT JOIN apart AS a ON a.other = e.other LEFT JOIN too_many AS t ON t.other = e.other
     )
-    SELECT ni.name, i.value, o.profile_id, no.name, o.value, w.reason, w.detail, r.first_seen, r.records::bigint
-    FROM refused AS r
+    SELECT ni.name, i.value, r.other, no.name, r.value, w.reason, w.detail, r.first_seen, r.records::bigint
+    FROM refused AS r JOIN reasons AS w ON w.other = r.other
     JOIN cdp_data.identifier AS i ON i.id = r.inside JOIN cdp_data.namespace AS ni ON ni.namespace_id = i.namespace_id
-    JOIN cdp_data.identifier AS o ON o.id = r.outside JOIN cdp_data.namespace AS no ON no.namespace_id = o.namespace_id
-    LEFT JOIN LATERAL (
-        (SELECT 'cannot_link' AS reason, pg_catalog.format('label %s: %s', c.label_id, COALESCE(c.reason, 'no reason given')) AS detail
-         FROM cdp_data.label AS c
-         JOIN cdp_data.identifier AS ca ON ca.id = c.a JOIN cdp_data.identifier AS cb ON cb.id = c.b
-         WHERE c.kind = 'cannot_link'
-           AND (ca.profile_id = wanted AND cb.profile_id = o.profile_id OR cb.profile_id = wanted AND ca.profile_id = o.profile_id)
-         ORDER BY c.label_id LIMIT 1)
-        UNION ALL
-        (SELECT 'max_per_profile', pg_catalog.format('together they hold %s values of %s, and %s allows %s', v.different, v.name, v.name, v.allowed)
-         FROM (SELECT n.name, n.priority, n.max_per_profile AS allowed,
-                      pg_catalog.count(DISTINCT (SELECT pg_catalog.min(m) FROM cdp.must_linked(x.id, false) AS m)) AS different
-               FROM cdp_data.identifier AS x JOIN cdp_data.namespace AS n ON n.namespace_id = x.namespace_id
-               WHERE x.profile_id IN (wanted, o.profile_id) AND n.max_per_profile IS NOT NULL
-               GROUP BY n.name, n.priority, n.max_per_profile) AS v
-         WHERE v.different > v.allowed ORDER BY v.priority, v.name LIMIT 1)
-        UNION ALL
-        (SELECT 'max_profile_size', pg_catalog.format('together they hold %s identifiers, and max_profile_size is %s', s.size, largest)
-         FROM (SELECT pg_catalog.count(*) AS size FROM cdp_data.identifier AS x WHERE x.profile_id IN (wanted, o.profile_id)) AS s
-         WHERE s.size > largest)
-        LIMIT 1
-    ) AS w ON true
-    ORDER BY o.profile_id, ni.priority, no.priority, i.value, o.value;
+    JOIN cdp_data.namespace AS no ON no.namespace_id = r.namespace_id
+    ORDER BY r.other, ni.priority, no.priority, i.value, r.value;
 END
 $refusals$;
 COMMENT ON FUNCTION cdp.explain_refusals(bigint) IS

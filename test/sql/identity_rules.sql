@@ -70,6 +70,15 @@ CREATE DOMAIN addresses AS text[] CHECK (cardinality(VALUE) < 10);
 SELECT records_new, identifiers_new FROM cdp.stitch('domains', $$SELECT 1 AS record_key, ARRAY['a@x.example', NULL, 'b@x.example']::addresses AS email$$);
 DROP DOMAIN addresses;
 
+-- very many refusals, each with its reason
+SELECT records_new, refusals FROM cdp.stitch('collector', $$
+    SELECT g AS record_key, '2024-01-01'::timestamptz + g * interval '1 second' AS observed_at, CASE WHEN g <= 2000 THEN 'collector' ELSE 'c' || g END AS crm_id,
+           'd' || g % 2000 || '@x.example' AS email
+    FROM generate_series(1, 4000) AS g$$);
+SELECT cdp.cannot_link('crm_id', 'collector', 'crm_id', 'c2001', 'told so');
+SELECT reason, regexp_replace(detail, '^label \d+', 'label N') AS detail, count(*), count(DISTINCT other_profile_id)
+FROM cdp.explain_refusals(cdp.resolve('crm_id', 'collector')) GROUP BY 1, 2 ORDER BY 3;
+
 -- numbers that a table holds as floating point are written out
 SELECT records_new FROM cdp.stitch('floats', $$SELECT 1e6::real AS record_key, 1234567890123456::float8 AS crm_id, '2024-01-01'::timestamptz AS observed_at,
                                                       ARRAY[12345678, 0.5, '-0', NULL, 1e300, 'NaN']::float8[] AS loyalty_id$$);
