@@ -296,50 +296,50 @@ CREATE AGGREGATE cdp.logit_step_merge_agg(cdp.logit_step) (
 
 COMMENT ON AGGREGATE cdp.logit_step_merge_agg(cdp.logit_step) IS 'the sum of steps of the same model';
 
--- ---------- how inputs were distributed ----------
+-- ---------- the first pass of training ----------
 
-CREATE FUNCTION cdp.input_sums_agg_transition(internal, cdp.logit_model, double precision, double precision[], text[]) RETURNS internal
+CREATE FUNCTION cdp.training_sums_agg_transition(internal, cdp.logit_model, double precision, double precision, double precision[], text[]) RETURNS internal
 	LANGUAGE c IMMUTABLE PARALLEL SAFE
-	AS 'MODULE_PATHNAME', 'cdp_input_sums_agg_transition';
+	AS 'MODULE_PATHNAME', 'cdp_training_sums_agg_transition';
 
-COMMENT ON FUNCTION cdp.input_sums_agg_transition(internal, cdp.logit_model, double precision, double precision[], text[]) IS 'adds a row to a state of cdp.input_sums_agg';
+COMMENT ON FUNCTION cdp.training_sums_agg_transition(internal, cdp.logit_model, double precision, double precision, double precision[], text[]) IS 'adds a row to a state of cdp.training_sums_agg';
 
-CREATE FUNCTION cdp.input_sums_agg_combine(internal, internal) RETURNS internal
+CREATE FUNCTION cdp.training_sums_agg_combine(internal, internal) RETURNS internal
 	LANGUAGE c IMMUTABLE PARALLEL SAFE
-	AS 'MODULE_PATHNAME', 'cdp_input_sums_agg_combine';
+	AS 'MODULE_PATHNAME', 'cdp_training_sums_agg_combine';
 
-COMMENT ON FUNCTION cdp.input_sums_agg_combine(internal, internal) IS 'combines two states of cdp.input_sums_agg';
+COMMENT ON FUNCTION cdp.training_sums_agg_combine(internal, internal) IS 'combines two states of cdp.training_sums_agg';
 
-CREATE FUNCTION cdp.input_sums_agg_serialize(internal) RETURNS bytea
+CREATE FUNCTION cdp.training_sums_agg_serialize(internal) RETURNS bytea
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-	AS 'MODULE_PATHNAME', 'cdp_input_sums_agg_serialize';
+	AS 'MODULE_PATHNAME', 'cdp_training_sums_agg_serialize';
 
-COMMENT ON FUNCTION cdp.input_sums_agg_serialize(internal) IS 'a state of cdp.input_sums_agg for another process';
+COMMENT ON FUNCTION cdp.training_sums_agg_serialize(internal) IS 'a state of cdp.training_sums_agg for another process';
 
-CREATE FUNCTION cdp.input_sums_agg_deserialize(bytea, internal) RETURNS internal
+CREATE FUNCTION cdp.training_sums_agg_deserialize(bytea, internal) RETURNS internal
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-	AS 'MODULE_PATHNAME', 'cdp_input_sums_agg_deserialize';
+	AS 'MODULE_PATHNAME', 'cdp_training_sums_agg_deserialize';
 
-COMMENT ON FUNCTION cdp.input_sums_agg_deserialize(bytea, internal) IS 'a state of cdp.input_sums_agg from another process';
+COMMENT ON FUNCTION cdp.training_sums_agg_deserialize(bytea, internal) IS 'a state of cdp.training_sums_agg from another process';
 
-CREATE FUNCTION cdp.input_sums_agg_final(internal) RETURNS bytea
+CREATE FUNCTION cdp.training_sums_agg_final(internal) RETURNS bytea
 	LANGUAGE c IMMUTABLE PARALLEL SAFE
-	AS 'MODULE_PATHNAME', 'cdp_input_sums_agg_final';
+	AS 'MODULE_PATHNAME', 'cdp_training_sums_agg_final';
 
-COMMENT ON FUNCTION cdp.input_sums_agg_final(internal) IS 'the sums of the rows that cdp.input_sums_agg has seen';
+COMMENT ON FUNCTION cdp.training_sums_agg_final(internal) IS 'the sums of the rows that cdp.training_sums_agg has seen';
 
-CREATE AGGREGATE cdp.input_sums_agg(model cdp.logit_model, weight double precision, numbers double precision[], categories text[]) (
-	SFUNC = cdp.input_sums_agg_transition,
+CREATE AGGREGATE cdp.training_sums_agg(model cdp.logit_model, label double precision, weight double precision, numbers double precision[], categories text[]) (
+	SFUNC = cdp.training_sums_agg_transition,
 	STYPE = internal,
-	FINALFUNC = cdp.input_sums_agg_final,
-	COMBINEFUNC = cdp.input_sums_agg_combine,
-	SERIALFUNC = cdp.input_sums_agg_serialize,
-	DESERIALFUNC = cdp.input_sums_agg_deserialize,
+	FINALFUNC = cdp.training_sums_agg_final,
+	COMBINEFUNC = cdp.training_sums_agg_combine,
+	SERIALFUNC = cdp.training_sums_agg_serialize,
+	DESERIALFUNC = cdp.training_sums_agg_deserialize,
 	PARALLEL = SAFE
 );
 
-COMMENT ON AGGREGATE cdp.input_sums_agg(cdp.logit_model, double precision, double precision[], text[]) IS
-	'Part of cdp.train_logit: how numbers and categories, in the order of the model''s features, are distributed';
+COMMENT ON AGGREGATE cdp.training_sums_agg(cdp.logit_model, double precision, double precision, double precision[], text[]) IS
+	'Part of cdp.train_logit, its first pass: what cdp.logit_step_agg gives, and how numbers and categories, in the order of the model''s features, are distributed';
 
 -- takes query text, which runs with the caller's rights and search_path
 CREATE FUNCTION cdp.train_logit(

@@ -321,12 +321,11 @@ cdp_calibrate(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(document_finish(&text));
 }
 
-typedef struct CalibrationCache
+static void *
+read_calibration(Jsonb *document)
 {
-	MemoryContext context;
-	bytea	   *bytes;
-	Calibration *calibration;
-} CalibrationCache;
+	return calibration_read(document);
+}
 
 /*
  * cdp.predict(calibration, score float8) returns float8
@@ -336,7 +335,6 @@ typedef struct CalibrationCache
 Datum
 cdp_predict_calibrated(PG_FUNCTION_ARGS)
 {
-	CalibrationCache *cache = (CalibrationCache *) fcinfo->flinfo->fn_extra;
 	double		score = PG_GETARG_FLOAT8(1);
 	Calibration *calibration;
 	int			low;
@@ -346,33 +344,7 @@ cdp_predict_calibrated(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("score must be a finite number")));
-	if (cache == NULL || !get_fn_expr_arg_stable(fcinfo->flinfo, 0))
-	{
-		bytea	   *bytes = (bytea *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
-
-		if (cache == NULL || cache->calibration == NULL || VARSIZE(cache->bytes) != VARSIZE(bytes) ||
-			memcmp(cache->bytes, bytes, VARSIZE(bytes)) != 0)
-		{
-			MemoryContext outer_context;
-
-			if (cache == NULL)
-			{
-				cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(CalibrationCache));
-				cache->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "cdp calibration", ALLOCSET_SMALL_SIZES);
-				fcinfo->flinfo->fn_extra = cache;
-			}
-			cache->calibration = NULL;
-			MemoryContextReset(cache->context);
-			outer_context = MemoryContextSwitchTo(cache->context);
-			cache->bytes = memcpy(palloc(VARSIZE(bytes)), bytes, VARSIZE(bytes));
-			cache->calibration = calibration_read((Jsonb *) cache->bytes);
-			MemoryContextSwitchTo(outer_context);
-		}
-	}
-	calibration = cache->calibration;
-	if (calibration == NULL)
-		elog(ERROR, "no calibration");
-
+	calibration = document_argument(fcinfo, 0, read_calibration);
 	if (!calibration->isotonic)
 	{
 		if (score < 0 || score > 1)

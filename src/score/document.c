@@ -8,10 +8,12 @@
 #include <math.h>
 
 #include "cdp.h"
+#include "nodes/primnodes.h"
 #include "score/document.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/json.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 /* ---- writing ---- */
@@ -65,6 +67,67 @@ document_finish(StringInfo text)
 }
 
 /* ---- reading ---- */
+
+/* What fn_extra holds of a document that is an argument */
+typedef struct DocumentCache
+{
+	MemoryContext context;
+	bool		is_constant;	/* is the argument written in the statement? */
+	Size		size;
+	void	   *bytes;			/* the argument as it came, maybe a TOAST pointer */
+	void	   *content;		/* NULL: none yet */
+} DocumentCache;
+
+/*
+ * A parameter is no constant: in PL/pgSQL its value may change while the state of
+ * the call is kept.
+ */
+static bool
+is_constant_argument(const FmgrInfo *function, int argument)
+{
+	Node	   *call = function->fn_expr;
+
+	return call != NULL && IsA(call, FuncExpr) && IsA(list_nth(castNode(FuncExpr, call)->args, argument), Const);
+}
+
+/*
+ * The content of a document that is an argument of a function, and not NULL: read once
+ * for all calls that get the same.  It lives until the next call.
+ */
+void *
+document_argument(FunctionCallInfo fcinfo, int argument, DocumentReader read)
+{
+	DocumentCache *cache = (DocumentCache *) fcinfo->flinfo->fn_extra;
+	struct varlena *value;
+	Size		size;
+	MemoryContext outer_context;
+
+	if (cache != NULL && cache->content != NULL && cache->is_constant)
+		return cache->content;
+	value = (struct varlena *) DatumGetPointer(PG_GETARG_DATUM(argument));
+	/* what other pointers point to may change */
+	if (VARATT_IS_EXTERNAL(value) && !VARATT_IS_EXTERNAL_ONDISK(value))
+		value = PG_DETOAST_DATUM(PointerGetDatum(value));
+	size = VARSIZE_ANY(value);
+	if (cache != NULL && cache->content != NULL && cache->size == size && memcmp(cache->bytes, value, size) == 0)
+		return cache->content;
+
+	if (cache == NULL)
+	{
+		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(DocumentCache));
+		cache->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "cdp document", ALLOCSET_SMALL_SIZES);
+		cache->is_constant = is_constant_argument(fcinfo->flinfo, argument);
+		fcinfo->flinfo->fn_extra = cache;
+	}
+	cache->content = NULL;
+	MemoryContextReset(cache->context);
+	outer_context = MemoryContextSwitchTo(cache->context);
+	cache->bytes = memcpy(palloc(size), value, size);
+	cache->size = size;
+	cache->content = read((Jsonb *) PG_DETOAST_DATUM(PointerGetDatum(value)));
+	MemoryContextSwitchTo(outer_context);
+	return cache->content;
+}
 
 /*
  * What is wrong with a document that came from outside.

@@ -11,8 +11,12 @@
 #ifndef CDP_DOCUMENT_H
 #define CDP_DOCUMENT_H
 
+#include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
+
+/* Reads and checks a document; the result lives in the current memory context. */
+typedef void *(*DocumentReader) (Jsonb *document);
 
 extern void document_write_key(StringInfo text, const char *key);
 extern void document_write_number(StringInfo text, const char *key, double value);
@@ -21,6 +25,7 @@ extern void document_write_boolean(StringInfo text, const char *key, bool value)
 extern void document_write_string(StringInfo text, const char *key, const char *value);
 extern Jsonb *document_finish(StringInfo text);
 
+extern void *document_argument(FunctionCallInfo fcinfo, int argument, DocumentReader read);
 extern void document_invalid(const char *problem) pg_attribute_noreturn();
 extern void document_check_header(Jsonb *document, const char *model, int version);
 extern JsonbValue *document_read_key(JsonbContainer *object, const char *key, bool required);

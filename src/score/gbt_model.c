@@ -223,13 +223,11 @@ gbt_contributions(const GbtModel *model, const double *row, double *contribution
 	return baseline;
 }
 
-typedef struct GbtCache
+static void *
+read_model(Jsonb *document)
 {
-	MemoryContext context;
-	Size		size;
-	void	   *bytes;			/* the argument as it came, maybe a TOAST pointer */
-	GbtModel   *model;
-} GbtCache;
+	return gbt_model_read(document);
+}
 
 /*
  * The model that is argument 0, read once for all calls that get the same.
@@ -237,33 +235,7 @@ typedef struct GbtCache
 static GbtModel *
 model_argument(FunctionCallInfo fcinfo)
 {
-	GbtCache   *cache = (GbtCache *) fcinfo->flinfo->fn_extra;
-	struct varlena *value;
-	Size		size;
-	MemoryContext outer_context;
-
-	if (cache != NULL && cache->model != NULL && get_fn_expr_arg_stable(fcinfo->flinfo, 0))
-		return cache->model;
-	value = (struct varlena *) DatumGetPointer(PG_GETARG_DATUM(0));
-	if (VARATT_IS_EXTERNAL(value) && !VARATT_IS_EXTERNAL_ONDISK(value))
-		value = (struct varlena *) PG_DETOAST_DATUM(PointerGetDatum(value));
-	size = VARSIZE_ANY(value);
-	if (cache != NULL && cache->model != NULL && cache->size == size && memcmp(cache->bytes, value, size) == 0)
-		return cache->model;
-	if (cache == NULL)
-	{
-		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(GbtCache));
-		cache->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "cdp gbt model", ALLOCSET_DEFAULT_SIZES);
-		fcinfo->flinfo->fn_extra = cache;
-	}
-	cache->model = NULL;
-	MemoryContextReset(cache->context);
-	outer_context = MemoryContextSwitchTo(cache->context);
-	cache->bytes = memcpy(palloc(size), value, size);
-	cache->size = size;
-	cache->model = gbt_model_read((Jsonb *) PG_DETOAST_DATUM(PointerGetDatum(value)));
-	MemoryContextSwitchTo(outer_context);
-	return cache->model;
+	return document_argument(fcinfo, 0, read_model);
 }
 
 /*

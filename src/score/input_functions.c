@@ -1,7 +1,7 @@
 /*
  * input_functions.c
- *		How inputs are distributed, in SQL: the aggregate cdp.input_sums_agg of
- *		training, and the bins of a row by a model.
+ *		How inputs are distributed, in SQL: the aggregate cdp.training_sums_agg of
+ *		the first pass of training, and the bins of a row by a model.
  */
 #include "postgres.h"
 
@@ -10,57 +10,38 @@
 #include "catalog/pg_type.h"
 #include "cdp.h"
 #include "fmgr.h"
+#include "score/document.h"
 #include "score/inputs.h"
 #include "score/logit_rows.h"
+#include "score/training_sums.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-PG_FUNCTION_INFO_V1(cdp_input_sums_agg_transition);
-PG_FUNCTION_INFO_V1(cdp_input_sums_agg_combine);
-PG_FUNCTION_INFO_V1(cdp_input_sums_agg_serialize);
-PG_FUNCTION_INFO_V1(cdp_input_sums_agg_deserialize);
-PG_FUNCTION_INFO_V1(cdp_input_sums_agg_final);
+PG_FUNCTION_INFO_V1(cdp_training_sums_agg_transition);
+PG_FUNCTION_INFO_V1(cdp_training_sums_agg_combine);
+PG_FUNCTION_INFO_V1(cdp_training_sums_agg_serialize);
+PG_FUNCTION_INFO_V1(cdp_training_sums_agg_deserialize);
+PG_FUNCTION_INFO_V1(cdp_training_sums_agg_final);
 PG_FUNCTION_INFO_V1(cdp_input_bins);
 PG_FUNCTION_INFO_V1(cdp_input_bins_row);
 
-/* The features of the model of the row before, as long as it is the same. */
-typedef struct FeatureCache
+static void *
+read_features(Jsonb *document)
 {
-	MemoryContext context;
-	LogitModel *features;
-	Size		size;
-	char	   *bytes;
-} FeatureCache;
+	LogitModel *features = palloc0(sizeof(LogitModel));
+
+	logit_features_read(&document->root, features);
+	return features;
+}
 
 /*
- * The features of a model of any type that has some.
+ * The features of a model of any type that has some, read once for all calls that get the same.
  */
 static const LogitModel *
-features_argument(FunctionCallInfo fcinfo, int argument)
+features_argument(FunctionCallInfo fcinfo)
 {
-	struct varlena *document = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(argument));
-	FeatureCache *cache = (FeatureCache *) fcinfo->flinfo->fn_extra;
-	Size		size = VARSIZE_ANY(document);
-	MemoryContext outer_context;
-
-	if (cache != NULL && cache->features != NULL && cache->size == size && memcmp(cache->bytes, document, size) == 0)
-		return cache->features;
-	if (cache == NULL)
-	{
-		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(FeatureCache));
-		cache->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "cdp features", ALLOCSET_SMALL_SIZES);
-		fcinfo->flinfo->fn_extra = cache;
-	}
-	cache->features = NULL;
-	MemoryContextReset(cache->context);
-	outer_context = MemoryContextSwitchTo(cache->context);
-	cache->bytes = memcpy(palloc(size), document, size);
-	cache->size = size;
-	cache->features = palloc0(sizeof(LogitModel));
-	logit_features_read(&((Jsonb *) PG_DETOAST_DATUM(PointerGetDatum(document)))->root, cache->features);
-	MemoryContextSwitchTo(outer_context);
-	return cache->features;
+	return document_argument(fcinfo, 0, read_features);
 }
 
 /*
@@ -85,61 +66,136 @@ numbers_of(ArrayType *array, int *count)
 	return numbers;
 }
 
-/* ---- cdp.input_sums_agg ---- */
+/* ---- cdp.training_sums_agg ---- */
+
+/* A step and the distributions of what it was made of: one aggregate, so that arrays are built once */
+typedef struct TrainingSums
+{
+	LogitStep  *step;			/* NULL: no row with numbers yet */
+	InputSums  *inputs;
+} TrainingSums;
+
+/* The serial form, followed by the bytes of the step and then those of the inputs */
+typedef struct TrainingSumsHeader
+{
+	int32		vl_len_;
+	int32		step_size;		/* 0: there is none */
+} TrainingSumsHeader;
 
 /*
- * cdp.input_sums_agg_transition(state, model, weight, numbers, categories)
+ * Adds the inputs of a row that is left out of the step: with NULLs, or without an array.
+ */
+static void
+add_incomplete(FunctionCallInfo fcinfo, InputSums *sums, double weight)
+{
+	const LogitModel *model = logit_step_model(fcinfo);
+	double	   *numbers = NULL;
+	int			count = 0;
+	int		   *levels = cdp_palloc_array(int, add_size(model->categories, 1));
+
+	if (!PG_ARGISNULL(4))
+	{
+		ArrayType  *array = PG_GETARG_ARRAYTYPE_P(4);
+
+		count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		numbers = cdp_palloc_array(double, add_size(count, 1));
+		logit_numbers_with_nulls(array, numbers);
+	}
+	if (PG_ARGISNULL(5))
+		for (int i = 0; i < model->categories; i++)
+			levels[i] = LOGIT_NULL_LEVEL;
+	else
+		logit_levels_with_nulls(model, PG_GETARG_ARRAYTYPE_P(5), levels);
+	input_sums_add(sums, count, numbers, levels, weight);
+}
+
+/*
+ * cdp.training_sums_agg_transition(state, model, label, weight, numbers, categories)
  *
- * A row without a weight does not count; an array that is NULL is one of NULLs.
+ * The step is that of cdp.logit_step_agg.  For the distributions, a row without a label or a
+ * weight does not count, and an array that is NULL is one of NULLs.
  */
 Datum
-cdp_input_sums_agg_transition(PG_FUNCTION_ARGS)
+cdp_training_sums_agg_transition(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = cdp_aggregate_context(fcinfo);
-	InputSums  *sums = PG_ARGISNULL(0) ? NULL : (InputSums *) PG_GETARG_POINTER(0);
-	const LogitModel *model;
-	const double *numbers = NULL;
-	int			count = 0;
-	int			some_levels[32];
-	int		   *levels = some_levels;
+	TrainingSums *sums = PG_ARGISNULL(0) ? NULL : (TrainingSums *) PG_GETARG_POINTER(0);
+	const LogitModel *model = logit_step_model(fcinfo);
+	LogitStepRow row;
 
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the model given to cdp.input_sums_agg must not be null")));
 	if (sums == NULL)
-		sums = input_sums_create(context, features_argument(fcinfo, 1));
-	if (PG_ARGISNULL(2))
-		PG_RETURN_POINTER(sums);
-	if (!PG_ARGISNULL(3))
-		numbers = numbers_of(PG_GETARG_ARRAYTYPE_P(3), &count);
-	if (sums->categories > 0)
 	{
-		model = features_argument(fcinfo, 1);
-		if (model->categories != sums->categories)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the model given to cdp.input_sums_agg must be the same in all rows of a group")));
-		if (sums->categories > lengthof(some_levels))
-			levels = cdp_palloc_array(int, sums->categories);
-		if (PG_ARGISNULL(4))
-			for (int i = 0; i < sums->categories; i++)
-				levels[i] = LOGIT_NULL_LEVEL;
-		else
-			logit_levels_with_nulls(model, PG_GETARG_ARRAYTYPE_P(4), levels);
-		for (int i = 0; i < sums->categories; i++)
-			if (levels[i] >= sums->level_counts[i])
-				levels[i] = -1;
+		sums = MemoryContextAllocZero(context, sizeof(TrainingSums));
+		sums->inputs = input_sums_create(context, model);
 	}
-	input_sums_add(sums, count, numbers, levels, PG_GETARG_FLOAT8(2));
+	if (!input_sums_fit(sums->inputs, model))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the model given to cdp.training_sums_agg must be the same in all rows of a group")));
+	sums->step = logit_step_add(fcinfo, sums->step, context, &row);
+	if (row.levels != NULL)
+		input_sums_add(sums->inputs, row.count, row.numbers, row.levels, PG_GETARG_FLOAT8(3));
+	else if (!PG_ARGISNULL(2) && !PG_ARGISNULL(3))
+		add_incomplete(fcinfo, sums->inputs, PG_GETARG_FLOAT8(3));
 	PG_RETURN_POINTER(sums);
 }
 
+static bytea *
+training_sums_write(TrainingSums *sums)
+{
+	LogitStep  *step = sums->step == NULL ? NULL : logit_step_flushed_copy(sums->step);
+	bytea	   *inputs = input_sums_write(sums->inputs);
+	Size		step_size = step == NULL ? 0 : VARSIZE(step);
+	Size		size = add_size(add_size(sizeof(TrainingSumsHeader), step_size), VARSIZE(inputs));
+	TrainingSumsHeader *header = palloc(size);
+
+	SET_VARSIZE(header, size);
+	header->step_size = (int32) step_size;
+	if (step != NULL)
+		memcpy(header + 1, step, step_size);
+	memcpy((char *) (header + 1) + step_size, inputs, VARSIZE(inputs));
+	return (bytea *) header;
+}
+
+/*
+ * What training_sums_write wrote, in the given context; the step is NULL where there is none.
+ */
+void
+training_sums_read(MemoryContext context, bytea *bytes, LogitStep **step, InputSums **inputs)
+{
+	TrainingSumsHeader *header = (TrainingSumsHeader *) PG_DETOAST_DATUM_COPY(PointerGetDatum(bytes));
+	Size		size = VARSIZE(header);
+
+	if (size < sizeof(TrainingSumsHeader) + VARHDRSZ || header->step_size < 0 || header->step_size > size - sizeof(TrainingSumsHeader) - VARHDRSZ)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid state of cdp.training_sums_agg")));
+	*step = NULL;
+	if (header->step_size > 0)
+	{
+		LogitStep  *copy = memcpy(MemoryContextAlloc(context, header->step_size), header + 1, header->step_size);
+
+		*step = logit_step_get(PointerGetDatum(copy));
+	}
+	*inputs = input_sums_read(context, (bytea *) ((char *) (header + 1) + header->step_size));
+	pfree(header);
+}
+
+static TrainingSums *
+training_sums_of(MemoryContext context, bytea *bytes)
+{
+	TrainingSums *sums = MemoryContextAlloc(context, sizeof(TrainingSums));
+
+	training_sums_read(context, bytes, &sums->step, &sums->inputs);
+	return sums;
+}
+
 Datum
-cdp_input_sums_agg_combine(PG_FUNCTION_ARGS)
+cdp_training_sums_agg_combine(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = cdp_aggregate_context(fcinfo);
-	InputSums  *sums;
+	TrainingSums *sums;
+	TrainingSums *other;
 
 	if (PG_ARGISNULL(1))
 	{
@@ -147,37 +203,39 @@ cdp_input_sums_agg_combine(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	}
+	other = (TrainingSums *) PG_GETARG_POINTER(1);
 	if (PG_ARGISNULL(0))
-		sums = input_sums_read(context, input_sums_write((InputSums *) PG_GETARG_POINTER(1)));
-	else
-	{
-		sums = (InputSums *) PG_GETARG_POINTER(0);
-		input_sums_merge(sums, (InputSums *) PG_GETARG_POINTER(1));
-	}
+		PG_RETURN_POINTER(training_sums_of(context, training_sums_write(other)));
+	sums = (TrainingSums *) PG_GETARG_POINTER(0);
+	input_sums_merge(sums->inputs, other->inputs);
+	if (sums->step == NULL && other->step != NULL)
+		sums->step = memcpy(MemoryContextAlloc(context, VARSIZE(other->step)), other->step, VARSIZE(other->step));
+	else if (other->step != NULL)
+		logit_step_merge(sums->step, other->step);
 	PG_RETURN_POINTER(sums);
 }
 
 Datum
-cdp_input_sums_agg_serialize(PG_FUNCTION_ARGS)
+cdp_training_sums_agg_serialize(PG_FUNCTION_ARGS)
 {
 	(void) cdp_aggregate_context(fcinfo);
-	PG_RETURN_BYTEA_P(input_sums_write((InputSums *) PG_GETARG_POINTER(0)));
+	PG_RETURN_BYTEA_P(training_sums_write((TrainingSums *) PG_GETARG_POINTER(0)));
 }
 
 Datum
-cdp_input_sums_agg_deserialize(PG_FUNCTION_ARGS)
+cdp_training_sums_agg_deserialize(PG_FUNCTION_ARGS)
 {
 	(void) cdp_aggregate_context(fcinfo);
-	PG_RETURN_POINTER(input_sums_read(CurrentMemoryContext, PG_GETARG_BYTEA_PP(0)));
+	PG_RETURN_POINTER(training_sums_of(CurrentMemoryContext, PG_GETARG_BYTEA_PP(0)));
 }
 
 Datum
-cdp_input_sums_agg_final(PG_FUNCTION_ARGS)
+cdp_training_sums_agg_final(PG_FUNCTION_ARGS)
 {
 	(void) cdp_aggregate_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	PG_RETURN_BYTEA_P(input_sums_write((InputSums *) PG_GETARG_POINTER(0)));
+	PG_RETURN_BYTEA_P(training_sums_write((TrainingSums *) PG_GETARG_POINTER(0)));
 }
 
 /* ---- bins of a row ---- */
@@ -226,7 +284,7 @@ cdp_input_bins(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	model = features_argument(fcinfo, 0);
+	model = features_argument(fcinfo);
 	if (PG_ARGISNULL(1))
 	{
 		double	   *none = cdp_palloc_array(double, add_size(model->numbers, 1));
@@ -270,7 +328,7 @@ cdp_input_bins_row(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	model = features_argument(fcinfo, 0);
+	model = features_argument(fcinfo);
 	numbers = cdp_palloc_array(double, add_size(model->numbers, 1));
 	levels = cdp_palloc_array(int, add_size(model->categories, 1));
 	(void) logit_row_inputs(model, PG_GETARG_HEAPTUPLEHEADER(1), numbers, levels, true);

@@ -18,6 +18,12 @@
 
 #define FIRST_SLOTS	32
 
+/* Numbers that wait for their histograms */
+#define PENDING_NUMBERS	32768
+
+/* How many of them before its turn a bucket is fetched */
+#define FETCH_AHEAD	8
+
 /* ---- histograms ---- */
 
 /*
@@ -152,6 +158,7 @@ know_numbers(InputSums *sums, int count)
 		sums->histograms[i].buckets = MemoryContextAllocZero(sums->context, mul_size(sizeof(InputBucket), FIRST_SLOTS));
 		sums->histograms[i].missing = sums->early;
 	}
+	sums->pending_room = Max(PENDING_NUMBERS / Max(count, 1), 1);
 }
 
 /*
@@ -180,6 +187,42 @@ input_sums_create(MemoryContext context, const LogitModel *model)
 }
 
 /*
+ * Whether the sums have a place for each level of the model.
+ */
+bool
+input_sums_fit(const InputSums *sums, const LogitModel *model)
+{
+	if (sums->categories != model->categories)
+		return false;
+	for (int i = 0; i < model->feature_count && model->categories > 0; i++)
+		if (model->features[i].kind == LOGIT_CATEGORY && model->features[i].level_count != sums->level_counts[model->features[i].input])
+			return false;
+	return true;
+}
+
+/*
+ * Puts the rows that wait into the histograms, column by column: a histogram is larger than
+ * what the processor has at hand, and all of them together much more so.
+ */
+static void
+add_pending(InputSums *sums)
+{
+	for (int i = 0; i < sums->numbers; i++)
+	{
+		InputHistogram *histogram = &sums->histograms[i];
+		const double *value = sums->pending_numbers + i;
+
+		for (int row = 0; row < sums->pending; row++, value += sums->numbers)
+		{
+			if (row + FETCH_AHEAD < sums->pending)
+				__builtin_prefetch(&histogram->buckets[slot_of(key_of(histogram, image_of(value[FETCH_AHEAD * (Size) sums->numbers])), histogram->slots)]);
+			add_value(histogram, sums->context, *value, sums->pending_weights[row]);
+		}
+	}
+	sums->pending = 0;
+}
+
+/*
  * Adds a row: its numbers, NAN where there is none (NULL: there are none at all),
  * and the places of its levels.  A row with another count of numbers is left out;
  * whoever uses the numbers complains of it.
@@ -195,8 +238,15 @@ input_sums_add(InputSums *sums, int count, const double *numbers, const int *lev
 			know_numbers(sums, count);
 		if (count != sums->numbers)
 			return;
-		for (int i = 0; i < count; i++)
-			add_value(&sums->histograms[i], sums->context, numbers[i], weight);
+		if (sums->pending_numbers == NULL)
+		{
+			sums->pending_numbers = MemoryContextAlloc(sums->context, mul_size(mul_size(sizeof(double), sums->pending_room), add_size(count, 1)));
+			sums->pending_weights = MemoryContextAlloc(sums->context, mul_size(sizeof(double), sums->pending_room));
+		}
+		memcpy(sums->pending_numbers + (Size) sums->pending * count, numbers, sizeof(double) * count);
+		sums->pending_weights[sums->pending++] = weight;
+		if (sums->pending == sums->pending_room)
+			add_pending(sums);
 	}
 	else if (sums->numbers < 0)
 		sums->early += weight;
@@ -244,8 +294,10 @@ merge_histogram(InputHistogram *histogram, MemoryContext context, const InputHis
  * Adds the rows of another one, of the same model.
  */
 void
-input_sums_merge(InputSums *sums, const InputSums *other)
+input_sums_merge(InputSums *sums, InputSums *other)
 {
+	add_pending(sums);
+	add_pending(other);
 	if (other->numbers >= 0 && sums->numbers < 0)
 		know_numbers(sums, other->numbers);
 	if (sums->numbers < 0)
@@ -267,10 +319,11 @@ input_sums_merge(InputSums *sums, const InputSums *other)
  * For another process: counts, then histograms, then categories.
  */
 bytea *
-input_sums_write(const InputSums *sums)
+input_sums_write(InputSums *sums)
 {
 	StringInfoData buffer;
 
+	add_pending(sums);
 	pq_begintypsend(&buffer);
 	pq_sendint32(&buffer, sums->numbers);
 	pq_sendint32(&buffer, sums->categories);
@@ -306,7 +359,7 @@ read_count(StringInfo buffer, int least, int most)
 	if (count < least || count > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid state of cdp.input_sums_agg")));
+				 errmsg("invalid state of cdp.training_sums_agg")));
 	return count;
 }
 
@@ -318,7 +371,7 @@ read_weight(StringInfo buffer)
 	if (!(weight >= 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid state of cdp.input_sums_agg")));
+				 errmsg("invalid state of cdp.training_sums_agg")));
 	return weight;
 }
 
@@ -442,8 +495,9 @@ fill_number_bins(const InputHistogram *histogram, LogitBins *bins)
  * where there were no rows.
  */
 void
-input_sums_finish(const InputSums *sums, LogitModel *model)
+input_sums_finish(InputSums *sums, LogitModel *model)
 {
+	add_pending(sums);
 	for (int i = 0; i < model->feature_count; i++)
 	{
 		LogitFeature *feature = &model->features[i];

@@ -6,7 +6,8 @@
  * A histogram holds each value with its weight while there are few.  Beyond that,
  * values whose order-preserving 64-bit images agree in their leading bits share a
  * bucket, with just as many bits as fit.  So it does not depend on the order of
- * rows, nor on how they were divided among workers.
+ * rows, nor on how they were divided among workers.  All rows count: a sample by a hash
+ * of what is in them would hold rows that are alike, often most of them, all or not at all.
  */
 #ifndef CDP_INPUTS_H
 #define CDP_INPUTS_H
@@ -42,6 +43,10 @@ typedef struct InputSums
 	MemoryContext context;
 	int			numbers;		/* -1: not known yet */
 	InputHistogram *histograms; /* one for each number */
+	int			pending;		/* rows that are not yet in the histograms */
+	int			pending_room;
+	double	   *pending_numbers;	/* NULL: none yet */
+	double	   *pending_weights;
 	double		early;			/* weight of rows without any number, before the first with them */
 	int			categories;
 	int		   *level_counts;
@@ -49,11 +54,12 @@ typedef struct InputSums
 } InputSums;
 
 extern InputSums *input_sums_create(MemoryContext context, const LogitModel *model);
+extern bool input_sums_fit(const InputSums *sums, const LogitModel *model);
 extern void input_sums_add(InputSums *sums, int count, const double *numbers, const int *levels, double weight);
-extern void input_sums_merge(InputSums *sums, const InputSums *other);
-extern bytea *input_sums_write(const InputSums *sums);
+extern void input_sums_merge(InputSums *sums, InputSums *other);
+extern bytea *input_sums_write(InputSums *sums);
 extern InputSums *input_sums_read(MemoryContext context, bytea *bytes);
-extern void input_sums_finish(const InputSums *sums, LogitModel *model);
+extern void input_sums_finish(InputSums *sums, LogitModel *model);
 
 extern int	input_number_bin(const LogitBins *bins, double value);
 extern void input_bins_write(StringInfo text, const LogitFeature *feature);

@@ -155,6 +155,17 @@ logit_sums_add_moments(LogitSums *sums, const double *x, double label, double we
 }
 
 /*
+ * The terms of numbers: centred, and multiplied by the reciprocal scales.
+ */
+VECTOR_CLONES void
+logit_scale_numbers(double *restrict terms, const double *restrict numbers, const double *restrict means,
+					const double *restrict factors, int count)
+{
+	for (int i = 0; i < count; i++)
+		terms[i] = (numbers[i] - means[i]) * factors[i];
+}
+
+/*
  * Add a row to the gradient and the Hessian at the coefficients.
  */
 void
@@ -163,15 +174,20 @@ logit_sums_add_step(LogitSums *sums, const double *x, const double *coefficients
 {
 	int			terms = sums->terms;
 	double	   *vector = LOGIT_VECTOR(sums);
-	double		eta = 0;
+	double		sum[4] = {0, 0, 0, 0};	/* apart, so that none waits for the one before */
+	double		eta;
 	double		odds;
 	double		probability;
 	double		rest;
 	double		softplus;
 	double		residual;
 
-	for (int i = 0; i < terms; i++)
-		eta += coefficients[i] * x[i];
+	for (int i = 0; i < terms - 3; i += 4)
+		for (int j = 0; j < 4; j++)
+			sum[j] += coefficients[i + j] * x[i + j];
+	for (int i = terms & ~3; i < terms; i++)
+		sum[0] += coefficients[i] * x[i];
+	eta = (sum[0] + sum[1]) + (sum[2] + sum[3]);
 
 	/* one exponential serves probability and likelihood */
 	odds = exp(-fabs(eta));

@@ -80,6 +80,8 @@ extern void logit_sums_init(LogitSums *sums, LogitSumsKind kind, int terms);
 extern void logit_sums_add_moments(LogitSums *sums, const double *x, double label, double weight);
 extern void logit_sums_add_step(LogitSums *sums, const double *x, const double *coefficients,
 								double label, double weight);
+extern void logit_scale_numbers(double *restrict terms, const double *restrict numbers, const double *restrict means,
+								const double *restrict factors, int count);
 extern void logit_sums_flush(LogitSums *sums);
 extern bool logit_sums_merge(LogitSums *sums, LogitSums *other);
 extern bool logit_sums_measure_wire(const uint8_t *bytes, size_t length, int *terms);

@@ -352,13 +352,11 @@ logit_model_read(Jsonb *document)
 	return model;
 }
 
-typedef struct ModelCache
+static void *
+read_model(Jsonb *document)
 {
-	MemoryContext context;
-	void	   *bytes;			/* the argument as it came, maybe a TOAST pointer */
-	Size		size;
-	LogitModel *model;
-} ModelCache;
+	return logit_model_read(document);
+}
 
 /*
  * The model that is an argument of a function, read once for all calls that get
@@ -367,36 +365,7 @@ typedef struct ModelCache
 LogitModel *
 logit_model_argument(FunctionCallInfo fcinfo, int argument)
 {
-	struct varlena *value = (struct varlena *) DatumGetPointer(PG_GETARG_DATUM(argument));
-	ModelCache *cache = (ModelCache *) fcinfo->flinfo->fn_extra;
-	Size		size = VARSIZE_ANY(value);
-	MemoryContext outer_context;
-	Jsonb	   *document;
-
-	/* what an expanded object points to may change */
-	if (VARATT_IS_EXTERNAL(value) && !VARATT_IS_EXTERNAL_ONDISK(value))
-	{
-		value = (struct varlena *) PG_DETOAST_DATUM(PointerGetDatum(value));
-		size = VARSIZE_ANY(value);
-	}
-	if (cache != NULL && cache->model != NULL && cache->size == size && memcmp(cache->bytes, value, size) == 0)
-		return cache->model;
-
-	if (cache == NULL)
-	{
-		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(ModelCache));
-		cache->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "cdp logit model", ALLOCSET_SMALL_SIZES);
-		fcinfo->flinfo->fn_extra = cache;
-	}
-	cache->model = NULL;
-	MemoryContextReset(cache->context);
-	outer_context = MemoryContextSwitchTo(cache->context);
-	document = (Jsonb *) PG_DETOAST_DATUM(PointerGetDatum(value));
-	cache->bytes = memcpy(palloc(size), value, size);
-	cache->size = size;
-	cache->model = logit_model_read(document);
-	MemoryContextSwitchTo(outer_context);
-	return cache->model;
+	return document_argument(fcinfo, argument, read_model);
 }
 
 /*

@@ -29,8 +29,11 @@ PG_FUNCTION_INFO_V1(cdp_logit_step_transition);
 PG_FUNCTION_INFO_V1(cdp_logit_step_combine);
 PG_FUNCTION_INFO_V1(cdp_logit_step_final);
 
-static Size
-step_size(int terms)
+/*
+ * Bytes of a step.
+ */
+Size
+logit_step_size(int terms)
 {
 	return offsetof(LogitStep, sums) + logit_sums_size(terms);
 }
@@ -38,9 +41,9 @@ step_size(int terms)
 static LogitStep *
 step_create(MemoryContext context, LogitSumsKind kind, int terms)
 {
-	LogitStep  *step = MemoryContextAllocZero(context, step_size(terms));
+	LogitStep  *step = MemoryContextAllocZero(context, logit_step_size(terms));
 
-	SET_VARSIZE(step, step_size(terms));
+	SET_VARSIZE(step, logit_step_size(terms));
 	step->version = LOGIT_STEP_VERSION;
 	logit_sums_init(&step->sums, kind, terms);
 	return step;
@@ -63,16 +66,19 @@ logit_step_get(Datum datum)
 {
 	LogitStep  *step = (LogitStep *) PG_DETOAST_DATUM(datum);
 
-	if (VARSIZE(step) < step_size(1) || step->version != LOGIT_STEP_VERSION ||
+	if (VARSIZE(step) < logit_step_size(1) || step->version != LOGIT_STEP_VERSION ||
 		step->sums.terms < 1 || step->sums.terms > LOGIT_MAX_TERMS ||
-		VARSIZE(step) != step_size(step->sums.terms) ||
+		VARSIZE(step) != logit_step_size(step->sums.terms) ||
 		step->sums.pending < 0 || step->sums.pending > LOGIT_BLOCK)
 		invalid_step();
 	return step;
 }
 
-static LogitStep *
-step_flushed_copy(LogitStep *step)
+/*
+ * A copy without pending rows.
+ */
+LogitStep *
+logit_step_flushed_copy(LogitStep *step)
 {
 	LogitStep  *copy = palloc(VARSIZE(step));
 
@@ -87,7 +93,7 @@ step_to_wire(LogitStep *step)
 	StringInfoData buffer;
 	LogitSums  *sums;
 
-	step = step_flushed_copy(step);
+	step = logit_step_flushed_copy(step);
 	sums = &step->sums;
 	pq_begintypsend(&buffer);
 	pq_sendbyte(&buffer, LOGIT_STEP_VERSION);
@@ -152,6 +158,14 @@ cdp_logit_step_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(step_to_wire(logit_step_get(PG_GETARG_DATUM(0))));
 }
 
+/* Numbers that lie side by side in the arguments and in the terms */
+typedef struct NumberRun
+{
+	int			input;
+	int			first_term;
+	int			length;
+} NumberRun;
+
 /* What the transition keeps between rows */
 typedef struct StepCache
 {
@@ -160,8 +174,11 @@ typedef struct StepCache
 	bytea	   *bytes;			/* the model read */
 	LogitModel *model;
 	uint64		fingerprint;
-	double	   *row;
+	double	   *row;			/* NULL: the number of terms is not known yet */
 	double	   *coefficients;	/* on scaled rows */
+	double	   *factors;		/* reciprocal scales */
+	int			run_count;
+	NumberRun  *runs;
 	int		   *levels;
 	MemoryContext context;
 } StepCache;
@@ -182,16 +199,22 @@ model_is_stable(FunctionCallInfo fcinfo)
 		(IsA(expression, Param) && castNode(Param, expression)->paramkind == PARAM_EXTERN);
 }
 
+/*
+ * The model that is argument 1, read once for all calls that get the same.
+ */
 static StepCache *
-step_cache(FunctionCallInfo fcinfo, ArrayType *numbers)
+step_cache(FunctionCallInfo fcinfo)
 {
 	StepCache  *cache = (StepCache *) fcinfo->flinfo->fn_extra;
 	bytea	   *document;
 	MemoryContext outer_context;
-	LogitModel *model;
 
 	if (cache != NULL && cache->ready && cache->stable)
 		return cache;
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the model given to cdp.logit_step_agg must not be null")));
 	document = (bytea *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1));
 	if (cache != NULL && cache->ready && VARSIZE(cache->bytes) == VARSIZE(document) &&
 		memcmp(cache->bytes, document, VARSIZE(document)) == 0)
@@ -205,11 +228,26 @@ step_cache(FunctionCallInfo fcinfo, ArrayType *numbers)
 		fcinfo->flinfo->fn_extra = cache;
 	}
 	cache->ready = false;
+	cache->row = NULL;
 	MemoryContextReset(cache->context);
 	outer_context = MemoryContextSwitchTo(cache->context);
 	cache->bytes = memcpy(palloc(VARSIZE(document)), document, VARSIZE(document));
 	cache->fingerprint = hash_bytes_extended((unsigned char *) VARDATA(document), VARSIZE(document) - VARHDRSZ, 0);
-	cache->model = model = logit_model_read((Jsonb *) document);
+	cache->model = logit_model_read((Jsonb *) document);
+	cache->ready = true;
+	MemoryContextSwitchTo(outer_context);
+	return cache;
+}
+
+/*
+ * Room for the terms of a row, and what is the same for all of them.
+ */
+static void
+prepare_terms(StepCache *cache, ArrayType *numbers)
+{
+	LogitModel *model = cache->model;
+	MemoryContext outer_context = MemoryContextSwitchTo(cache->context);
+
 	if (model->terms == 0)
 	{
 		/* the length of a vector is known from the first row */
@@ -226,18 +264,34 @@ step_cache(FunctionCallInfo fcinfo, ArrayType *numbers)
 					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 					 errmsg("array of features is empty")));
 	}
-	cache->row = cdp_palloc0_array(double, model->terms);
 	cache->coefficients = cdp_palloc0_array(double, model->terms);
+	cache->factors = cdp_palloc0_array(double, model->terms);
 	cache->levels = cdp_palloc0_array(int, model->categories + 1);
 	if (model->fitted)
 	{
 		cache->coefficients[0] = model->center;
 		for (int i = 1; i < model->terms; i++)
+		{
 			cache->coefficients[i] = model->coefficients[i] * model->scales[i];
+			cache->factors[i] = 1 / model->scales[i];
+		}
 	}
-	cache->ready = true;
+	cache->run_count = 0;
+	cache->runs = cdp_palloc_array(NumberRun, add_size(model->feature_count, 1));
+	for (int i = 0; i < model->feature_count; i++)
+	{
+		const LogitFeature *feature = &model->features[i];
+		NumberRun  *last = cache->run_count > 0 ? &cache->runs[cache->run_count - 1] : NULL;
+
+		if (feature->kind == LOGIT_CATEGORY)
+			continue;
+		if (last != NULL && last->first_term + last->length == feature->first_term)
+			last->length += feature->length;
+		else
+			cache->runs[cache->run_count++] = (NumberRun){feature->input, feature->first_term, feature->length};
+	}
+	cache->row = cdp_palloc0_array(double, model->terms);
 	MemoryContextSwitchTo(outer_context);
-	return cache;
 }
 
 /*
@@ -251,81 +305,79 @@ fill_row(StepCache *cache, const double *numbers)
 	double	   *row = cache->row;
 
 	row[0] = 1;
-	for (int i = 0; i < model->feature_count; i++)
+	for (int i = 0; i < cache->run_count; i++)
+	{
+		const NumberRun *run = &cache->runs[i];
+		int			term = run->first_term;
+
+		if (model->fitted)
+			logit_scale_numbers(row + term, numbers + run->input, model->means + term, cache->factors + term, run->length);
+		else
+			memcpy(row + term, numbers + run->input, sizeof(double) * run->length);
+	}
+	for (int i = 0; i < model->feature_count && model->categories > 0; i++)
 	{
 		const LogitFeature *feature = &model->features[i];
-		double	   *terms = row + feature->first_term;
 
 		if (feature->kind == LOGIT_CATEGORY)
 		{
 			int			level = cache->levels[feature->input];
 
-			memset(terms, 0, sizeof(double) * feature->length);
+			memset(row + feature->first_term, 0, sizeof(double) * feature->length);
 			if (level > 0)
-				terms[level - 1] = 1;
-		}
-		else if (!model->fitted)
-			memcpy(terms, numbers + feature->input, sizeof(double) * feature->length);
-		else
-		{
-			const double *means = model->means + feature->first_term;
-			const double *scales = model->scales + feature->first_term;
-
-			for (int j = 0; j < feature->length; j++)
-				terms[j] = (numbers[feature->input + j] - means[j]) / scales[j];
+				row[feature->first_term + level - 1] = 1;
 		}
 	}
 }
 
 /*
- * cdp.logit_step_transition(state, model, label, weight, numbers, categories)
+ * The model that is argument 1 of a transition, an error if it is NULL.
+ */
+const LogitModel *
+logit_step_model(FunctionCallInfo fcinfo)
+{
+	return step_cache(fcinfo)->model;
+}
+
+/*
+ * Adds a row to a step, which is made in the context where it is NULL: arguments 1 to 5 of a
+ * transition are model, label, weight, numbers and categories.
  *
  * A row with a NULL label, weight, number or category is left out and counted,
- * or an error if the model says so.
+ * or an error if the model says so; where there has been no row with numbers, there may
+ * be no step yet.
  */
-Datum
-cdp_logit_step_transition(PG_FUNCTION_ARGS)
+LogitStep *
+logit_step_add(FunctionCallInfo fcinfo, LogitStep *step, MemoryContext context, LogitStepRow *row)
 {
-	MemoryContext aggregate_context;
-	LogitStep  *step;
-	StepCache  *cache;
-	LogitModel *model;
+	StepCache  *cache = step_cache(fcinfo);
+	LogitModel *model = cache->model;
 	ArrayType  *array;
 	const double *numbers;
 	double		label;
 	double		weight;
 	bool		has_null = false;
 
-	aggregate_context = cdp_aggregate_context(fcinfo);
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("the model given to cdp.logit_step_agg must not be null")));
+	*row = (LogitStepRow){0, NULL, NULL};
 	if (PG_ARGISNULL(4))
 	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		step = (LogitStep *) PG_GETARG_POINTER(0);
-		step->sums.skipped++;
-		PG_RETURN_POINTER(step);
+		if (step != NULL)
+			step->sums.skipped++;
+		return step;
 	}
 	array = PG_GETARG_ARRAYTYPE_P(4);
-	cache = step_cache(fcinfo, array);
-	model = cache->model;
+	if (cache->row == NULL)
+		prepare_terms(cache, array);
 
-	if (PG_ARGISNULL(0))
+	if (step == NULL)
 	{
-		step = step_create(aggregate_context, model->fitted ? LOGIT_STEP : LOGIT_MOMENTS, model->terms);
+		step = step_create(context, model->fitted ? LOGIT_STEP : LOGIT_MOMENTS, model->terms);
 		step->sums.fingerprint = cache->fingerprint;
 	}
-	else
-	{
-		step = (LogitStep *) PG_GETARG_POINTER(0);
-		if (step->sums.terms != model->terms || step->sums.fingerprint != cache->fingerprint)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the model given to cdp.logit_step_agg must be the same in all rows of a group")));
-	}
+	else if (step->sums.terms != model->terms || step->sums.fingerprint != cache->fingerprint)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the model given to cdp.logit_step_agg must be the same in all rows of a group")));
 
 	/* without numbers, nothing is read from here */
 	numbers = cache->row;
@@ -343,7 +395,7 @@ cdp_logit_step_transition(PG_FUNCTION_ARGS)
 					 errmsg("label, weight and features must not be null"),
 					 errhint("With the option nulls => 'skip' such rows are left out and counted.")));
 		step->sums.skipped++;
-		PG_RETURN_POINTER(step);
+		return step;
 	}
 
 	label = PG_GETARG_FLOAT8(2);
@@ -355,6 +407,36 @@ cdp_logit_step_transition(PG_FUNCTION_ARGS)
 		logit_sums_add_moments(&step->sums, cache->row, label, weight);
 	else
 		logit_sums_add_step(&step->sums, cache->row, cache->coefficients, label, weight);
+	*row = (LogitStepRow){model->numbers, numbers, cache->levels};
+	return step;
+}
+
+/*
+ * Adds the rows of another step, an error if it is of another model.
+ */
+void
+logit_step_merge(LogitStep *step, LogitStep *other)
+{
+	if (!logit_sums_merge(&step->sums, &other->sums))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("values of type cdp.logit_step belong to different models"),
+				 errhint("Merge steps that were made with the same model only.")));
+}
+
+/*
+ * cdp.logit_step_transition(state, model, label, weight, numbers, categories)
+ */
+Datum
+cdp_logit_step_transition(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = cdp_aggregate_context(fcinfo);
+	LogitStep  *step = PG_ARGISNULL(0) ? NULL : (LogitStep *) PG_GETARG_POINTER(0);
+	LogitStepRow row;
+
+	step = logit_step_add(fcinfo, step, context, &row);
+	if (step == NULL)
+		PG_RETURN_NULL();
 	PG_RETURN_POINTER(step);
 }
 
@@ -374,15 +456,11 @@ cdp_logit_step_combine(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	}
-	other = step_flushed_copy(logit_step_get(PG_GETARG_DATUM(1)));
+	other = logit_step_flushed_copy(logit_step_get(PG_GETARG_DATUM(1)));
 	if (PG_ARGISNULL(0))
 		PG_RETURN_POINTER(other);
 	step = (LogitStep *) PG_GETARG_POINTER(0);
-	if (!logit_sums_merge(&step->sums, &other->sums))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("values of type cdp.logit_step belong to different models"),
-				 errhint("Merge steps that were made with the same model only.")));
+	logit_step_merge(step, other);
 	PG_RETURN_POINTER(step);
 }
 
@@ -391,5 +469,5 @@ cdp_logit_step_final(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	PG_RETURN_POINTER(step_flushed_copy((LogitStep *) PG_GETARG_POINTER(0)));
+	PG_RETURN_POINTER(logit_step_flushed_copy((LogitStep *) PG_GETARG_POINTER(0)));
 }

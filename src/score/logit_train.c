@@ -2,9 +2,10 @@
  * logit_train.c
  *		cdp.train_logit: a logistic model of the rows of a query, of any number.
  *
- * Nothing is kept: each pass runs cdp.logit_step_agg over the query, with a plan
- * that may be parallel.  The passes are one for the levels of categories, if
- * there are any, one for the moments, and one for each step of the solver.
+ * Nothing is kept: each pass runs an aggregate over the query, with a plan that may
+ * be parallel.  The passes are one for the levels of categories, if there are any,
+ * one for the moments and for how the features are distributed
+ * (cdp.training_sums_agg), and one for each step of the solver (cdp.logit_step_agg).
  */
 #include "postgres.h"
 
@@ -12,8 +13,8 @@
 #include "query.h"
 #include "score/inputs.h"
 #include "score/logit_rows.h"
-#include "score/logit_step.h"
 #include "score/training.h"
+#include "score/training_sums.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -25,9 +26,10 @@ PG_FUNCTION_INFO_V1(cdp_train_logit);
 typedef struct PassResult
 {
 	MemoryContext context;
+	bool		is_first;
 	LogitStep  *step;
+	InputSums  *inputs;			/* of the first pass */
 	int64		rows;
-	bytea	   *inputs;			/* of the first pass */
 } PassResult;
 
 static void
@@ -39,45 +41,33 @@ take_step(void *argument, TupleTableSlot *slot)
 
 	result->rows = DatumGetInt64(slot_getattr(slot, 2, &isnull));
 	value = slot_getattr(slot, 1, &isnull);
-	if (!isnull)
+	if (isnull)
+		return;
+	if (result->is_first)
+		training_sums_read(result->context, (bytea *) DatumGetPointer(value), &result->step, &result->inputs);
+	else
 	{
-		MemoryContext outer_context = MemoryContextSwitchTo(result->context);
 		LogitStep  *step = logit_step_get(value);
 
-		result->step = memcpy(palloc(VARSIZE(step)), step, VARSIZE(step));
-		MemoryContextSwitchTo(outer_context);
-	}
-	if (slot->tts_tupleDescriptor->natts < 3)
-		return;
-	value = slot_getattr(slot, 3, &isnull);
-	if (!isnull)
-	{
-		MemoryContext outer_context = MemoryContextSwitchTo(result->context);
-
-		result->inputs = DatumGetByteaPCopy(value);
-		MemoryContextSwitchTo(outer_context);
+		result->step = memcpy(MemoryContextAlloc(result->context, VARSIZE(step)), step, VARSIZE(step));
 	}
 }
 
 /*
- * One pass over the rows with the model as it is.  With inputs, how these are distributed
- * comes out too, rows with a NULL among them included.
+ * One pass over the rows with the model as it is.  With inputs, it is the first one: how these are
+ * distributed comes out too, rows with a NULL among them included.
  */
 static LogitSums *
-pass(Training *training, bytea **inputs)
+pass(Training *training, InputSums **inputs)
 {
-	PassResult	result = {CurrentMemoryContext, NULL, 0, NULL};
-	const char *categories = training->categories != NULL ? training->categories : "NULL";
-	const char *distributions = "";
+	PassResult	result = {CurrentMemoryContext, inputs != NULL};
 	Datum		document = PointerGetDatum(logit_model_write(training->model));
 	CdpQuery   *query;
 
-	if (inputs != NULL)
-		distributions = psprintf(", cdp.input_sums_agg($1, %s, %s, %s) FILTER (WHERE %s IS NOT NULL)",
-								 training->weight, training->numbers, categories, training->label);
-	query = cdp_query_prepare_parameters(psprintf("SELECT cdp.logit_step_agg($1, %s, %s, %s, %s), pg_catalog.count(*)%s FROM (%s\n) AS given",
-												  training->label, training->weight, training->numbers, categories,
-												  distributions, training->query),
+	query = cdp_query_prepare_parameters(psprintf("SELECT cdp.%s($1, %s, %s, %s, %s), pg_catalog.count(*) FROM (%s\n) AS given",
+												  inputs != NULL ? "training_sums_agg" : "logit_step_agg",
+												  training->label, training->weight, training->numbers,
+												  training->categories != NULL ? training->categories : "NULL", training->query),
 										 FUNCTION_NAME, &training->model_type, 1);
 	cdp_query_bind(query, &document);
 	cdp_query_run(query, CDP_QUERY_PARALLEL, take_step, &result);
@@ -139,8 +129,7 @@ cdp_train_logit(PG_FUNCTION_ARGS)
 	LogitFit	fit;
 	LogitOutcome outcome;
 	LogitSums  *sums;
-	bytea	   *inputs = NULL;
-	InputSums  *distributions = NULL;
+	InputSums  *inputs = NULL;
 	Jsonb	   *document;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "cdp train logit", ALLOCSET_DEFAULT_SIZES);
@@ -166,14 +155,10 @@ cdp_train_logit(PG_FUNCTION_ARGS)
 		logit_model_number_inputs(training.model);
 	}
 
-	pass_context = AllocSetContextCreate(context, "cdp train logit pass", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(pass_context);
 	sums = pass(&training, &inputs);
-	MemoryContextSwitchTo(context);
-	if (inputs != NULL)
-		distributions = input_sums_read(context, inputs);
 	find_vector_length(training.model, sums->terms);
 	outcome = logit_fit_start(&fit, sums);
+	pass_context = AllocSetContextCreate(context, "cdp train logit pass", ALLOCSET_DEFAULT_SIZES);
 	while (outcome == LOGIT_SCAN)
 	{
 		MemoryContextReset(pass_context);
@@ -182,8 +167,7 @@ cdp_train_logit(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(context);
 		outcome = logit_fit_advance(&fit, sums);
 	}
-	if (distributions != NULL)
-		input_sums_finish(distributions, training.model);
+	input_sums_finish(inputs, training.model);
 	MemoryContextSwitchTo(outer_context);
 	document = logit_fit_finish(&fit, outcome);
 	MemoryContextDelete(context);

@@ -52,6 +52,27 @@ SELECT f.bounds, f.shares FROM cdp.feature_shares(cdp.train_logit('SELECT * FROM
 SELECT m::jsonb->'n' AS n, m::jsonb->'skipped' AS skipped, f.feature, f.shares[cardinality(f.shares)] AS missing
 FROM (SELECT cdp.train_logit('SELECT i % 3 = 0 AS label, CASE WHEN i > 5 THEN ARRAY[i % 5, i % 7]::double precision[] END AS counts, i AS x FROM generate_series(1, 50) AS i', 'label') AS m) AS t, cdp.feature_shares(m::jsonb) AS f;
 SELECT m::jsonb->'n' AS n, m::jsonb->'skipped' AS skipped FROM (SELECT cdp.train_gbt('SELECT i % 3 = 0 AS label, CASE WHEN i > 5 THEN ARRAY[i % 5, i % 7]::double precision[] END AS counts, i AS x FROM generate_series(1, 50) AS i', 'label', options => cdp.gbt_options(trees => 1)) AS m) AS t;
+-- What is no number is an error in rows that are left out, too.
+SELECT cdp.train_logit('SELECT i % 3 = 0 AS label, nullif(i, 1) AS x, CASE WHEN i = 1 THEN double precision ''-Infinity'' ELSE i % 7 END AS z FROM generate_series(1, 50) AS i', 'label');
+-- Many rows, most of them alike; more values than buckets. By any number of workers and in any order the same, and exactly the shares.
+CREATE TABLE many AS SELECT i, i % 7 < 3 AS label, CASE WHEN i % 10 < 6 THEN 0 ELSE i % 3 END AS visits, CASE WHEN i % 10 < 6 THEN 0 ELSE exp(i * 7919 % 60013 / 6000.0) END AS spend FROM generate_series(1, 60000) AS i;
+CREATE TABLE many_trained AS SELECT cdp.train_logit('SELECT label, visits, spend FROM many', 'label') AS model;
+SELECT bounds, shares FROM many_trained, cdp.feature_shares(model::jsonb) WHERE feature = 'visits';
+SELECT bool_and(abs(f.shares[b + 1] - (SELECT avg((width_bucket(spend, f.bounds) = b)::integer)::double precision FROM many)) < 1e-12) AS shares, count(*) AS bins
+FROM many_trained, cdp.feature_shares(model::jsonb) AS f, generate_series(0, cardinality(f.bounds)) AS b WHERE f.feature = 'spend';
+SET min_parallel_table_scan_size = 0;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+ALTER TABLE many SET (parallel_workers = 4);
+SET max_parallel_workers_per_gather = 4;
+SELECT (SELECT array_agg(f) FROM cdp.feature_shares(model::jsonb) AS f) = (SELECT array_agg(f) FROM cdp.feature_shares(cdp.train_logit('SELECT label, visits, spend FROM many', 'label')::jsonb) AS f) AS same_parallel,
+	(SELECT array_agg(f) FROM cdp.feature_shares(model::jsonb) AS f) = (SELECT array_agg(f) FROM cdp.feature_shares(cdp.train_logit('SELECT label, visits, spend FROM many ORDER BY i DESC', 'label')::jsonb) AS f) AS same_reversed
+FROM many_trained;
+RESET max_parallel_workers_per_gather;
+RESET min_parallel_table_scan_size;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+DROP TABLE many, many_trained;
 -- Models that do not say.
 SELECT count(*) FROM cdp.feature_shares((SELECT cdp.logit_fit(label, ARRAY[age, spend], cdp.logit_options(l2 => 1)) FROM example)::jsonb);
 SELECT count(*) FROM cdp.feature_shares('{"model": "other"}') AS a, cdp.feature_shares('{"features": []}') AS b;
