@@ -448,7 +448,9 @@ BEGIN
         RETURN NULL;
     END IF;
     IF $2 < 0 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'events must not be negative';
+        RAISE invalid_parameter_value USING
+            MESSAGE = 'events must not be negative',
+            HINT = 'Give 0 for none, NULL for all of them.';
     END IF;
     SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('namespace', n.name, 'value', i.value, 'state',
                CASE i.state WHEN 'u' THEN 'usable' WHEN 's' THEN 'shared' ELSE 'blocked' END, 'created_at', i.created_at) ORDER BY n.priority, n.name, i.value),

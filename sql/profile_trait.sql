@@ -174,7 +174,8 @@ BEGIN
     END LOOP;
     IF base.typtype = 'p' AND base.oid NOT IN ('record'::regtype, 'unknown'::regtype) THEN
         RAISE datatype_mismatch USING
-            MESSAGE = pg_catalog.format('a trait cannot be of type %s', type);
+            MESSAGE = pg_catalog.format('a trait cannot be of type %s', type),
+            HINT = 'A trait is a boolean, a number, a text, a time or jsonb.';
     END IF;
     RETURN CASE
         WHEN base.oid = 'boolean'::regtype THEN 'boolean'
@@ -537,6 +538,12 @@ BEGIN
         RAISE invalid_parameter_value USING
             MESSAGE = pg_catalog.format('survivorship policy "%s" does not exist', $3),
             HINT = 'The policies are last, first, priority, most_frequent, min, max and longest.';
+    END IF;
+    -- A ranking that cdp.survivorship does not take would fail everybody's derivation.
+    IF pg_catalog.array_ndims($4) > 1 OR EXISTS (SELECT FROM pg_catalog.unnest($4) AS s(name) GROUP BY s.name COLLATE "C" HAVING pg_catalog.count(*) > 1) THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = pg_catalog.format('sources of trait "%s" must be a list of different sources', known.name),
+            HINT = 'Each source has one rank: sources => ARRAY[''best'', ''next''].';
     END IF;
     IF ($3 = 'priority') <> (COALESCE(pg_catalog.cardinality($4), 0) > 0) OR pg_catalog.array_position($4, NULL) IS NOT NULL THEN
         RAISE invalid_parameter_value USING

@@ -419,7 +419,9 @@ BEGIN
         -- A time that lies ahead, or never ends, must not hide what comes later.
         watermark := (
             SELECT pg_catalog.format('(SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM incoming AS i)', CASE c.type::regtype
-                WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(i.w) FILTER (WHERE pg_catalog.isfinite(i.w)), pg_catalog.now())' ELSE 'pg_catalog.max(i.w)' END)
+                WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(i.w) FILTER (WHERE pg_catalog.isfinite(i.w)), pg_catalog.now())'
+                WHEN 'numeric'::regtype THEN 'pg_catalog.max(i.w) FILTER (WHERE i.w < ''Infinity'')'     -- and NaN is greater
+                ELSE 'pg_catalog.max(i.w)' END)
             FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark');
     END IF;
     IF columns IS NULL THEN

@@ -298,6 +298,7 @@ BEGIN
         'SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM (SELECT b.watermark FROM cdp_data.source_batch AS b WHERE b.source = $1 UNION ALL SELECT m FROM pg_catalog.unnest($2) AS m) AS v(value)',
         CASE watermark_type::regtype
             WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(v.value::timestamptz) FILTER (WHERE pg_catalog.isfinite(v.value::timestamptz)), pg_catalog.now())'
+            WHEN 'numeric'::regtype THEN 'pg_catalog.max(v.value::numeric) FILTER (WHERE v.value::numeric < ''Infinity'')'
             ELSE pg_catalog.format('pg_catalog.max(v.value::%s)', watermark_type::regtype) END)
     INTO greatest_value USING source, more;
     DELETE FROM cdp_data.source_batch AS b WHERE b.source = keep_watermark.source;

@@ -173,6 +173,17 @@ SELECT p.email, p.plan_noted, e.event_name, e.paid FROM cdp.profiles AS p JOIN c
 SELECT reason, detail FROM cdp.rejected_records WHERE source LIKE 'noted%';
 SELECT cdp.drop_source('noted'), cdp.drop_source('noted_paid');
 
+-- A watermark that no number passes does not hide what comes later.
+CREATE TABLE crm.scored (id integer, mail text, score integer, version numeric);
+INSERT INTO crm.scored VALUES (1, 'one@x.org', 1, 10), (2, 'two@x.org', 1, 'NaN'), (3, 'three@x.org', 1, 'Infinity'), (4, 'four@x.org', 1, '-Infinity');
+SELECT cdp.create_source('scored', 'crm.scored', record_key => 'id', identifiers => 'mail AS email', traits => 'score AS scored', watermark => 'version', watermark_overlap => '0');
+CALL cdp.refresh('scored');
+UPDATE crm.scored SET score = 2, version = 11 WHERE id = 1;
+UPDATE crm.scored SET score = 2 WHERE id > 1;
+CALL cdp.refresh('scored');
+SELECT s.watermark, (SELECT string_agg(p.email || ' ' || p.scored, ', ' ORDER BY p.email) FROM cdp.profiles AS p WHERE p.scored IS NOT NULL) AS read FROM cdp.sources AS s WHERE s.source = 'scored';
+SELECT cdp.drop_source('scored');
+
 -- The log and the progress lines hold numbers and names.
 SELECT DISTINCT step, status FROM cdp.refresh_log ORDER BY step, status;
 
