@@ -604,6 +604,13 @@ pass_write(Pass *pass, Snapshot snapshot)
 		write_all_values(&writing, &changed);
 		write_due(&writing, &wanted, &needless);
 	}
+	/*
+	 * Who changes a definition from here on waits for these rows; whose change
+	 * is there by now is not told that it was evaluated.  Declarations lock
+	 * those that need others, which are the younger ones, first.
+	 */
+	(void) run(&writing, "SELECT FROM cdp_data.expression_state AS s WHERE s.expression_id OPERATOR(pg_catalog.=) ANY ($1) ORDER BY s.expression_id DESC FOR UPDATE", false);
+	check_definitions(&writing);
 	write_state(&writing);
 	SPI_finish();
 	pass_relation_end(&changed);
