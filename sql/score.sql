@@ -264,12 +264,7 @@ BEGIN
     IF EXISTS (SELECT FROM cdp_data.expression AS e WHERE e.kind = 'trait' AND e.name = $1 || '_percentile') THEN
         PERFORM cdp.remove_expression('trait', $1 || '_percentile', $2);
     END IF;
-    IF EXISTS (SELECT FROM cdp_data.expression AS e WHERE e.kind = 'trait' AND e.name = $1) THEN
-        PERFORM cdp.remove_expression('trait', $1, $2);
-    END IF;
-    DELETE FROM cdp_data.score AS s WHERE s.name = $1;
-    DELETE FROM cdp_data.score_state AS s WHERE s.name = $1;
-    DELETE FROM cdp_data.score_input AS s WHERE s.name = $1;
+    PERFORM cdp.remove_expression('trait', $1, $2);
 END
 $drop$;
 COMMENT ON FUNCTION cdp.drop_score(text, boolean) IS

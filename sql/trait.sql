@@ -544,6 +544,10 @@ BEGIN
     DELETE FROM cdp_data.segment_member AS m WHERE m.segment_id = ANY (dropped_ids);
     DELETE FROM cdp_data.segment_change AS c WHERE c.segment_id = ANY (dropped_ids);
     DELETE FROM cdp_data.segment_day AS d WHERE d.segment_id = ANY (dropped_ids);
+    -- Else a trait of that name that comes later would pass for the score.
+    DELETE FROM cdp_data.score AS s WHERE s.name = ANY (trait_names);
+    DELETE FROM cdp_data.score_state AS s WHERE s.name = ANY (trait_names);
+    DELETE FROM cdp_data.score_input AS s WHERE s.name = ANY (trait_names);
     PERFORM cdp.shape_profile_segments();
     IF trait_names IS NOT NULL THEN
         PERFORM cdp.shape_profiles();

@@ -152,6 +152,10 @@ SELECT name FROM cdp.scores ORDER BY 1;
 SELECT cdp.create_score('short', 'other', 'cdp.expected_purchases(model, 1, 0, 0, 0)');
 SELECT cdp.drop_computed_trait('short', cascade => true);
 SELECT name FROM cdp.scores ORDER BY 1;
+SELECT cdp.create_computed_trait('short', 'count(*)::float8');
+SELECT name FROM cdp.scores ORDER BY 1;
+SELECT cdp.drop_score('short');
+SELECT cdp.drop_computed_trait('short');
 SELECT cdp.create_score('short', 'other', 'cdp.expected_purchases(model, 2, 0, 0, 0)');
 SELECT cdp.drop_score('short');
 
