@@ -768,16 +768,20 @@ finish(FunctionCallInfo fcinfo, LifetimeFamily family)
 				 errmsg("out of memory")));
 
 	model = lifetime_model_create(family);
-	model->flags = LIFETIME_MODEL_FITTED | (fit.converged ? LIFETIME_MODEL_CONVERGED : 0) |
-		(prior.deviation > 0 ? LIFETIME_MODEL_PRIOR : 0);
 	model->iterations = fit.iterations;
 	model->period_days = state->options.period_days;
 	for (int i = 0; i < info->parameter_count; i++)
 	{
 		model->parameters[i] = Max(Min(fit.parameters[i], LIFETIME_MODEL_LARGEST), info->lower[i] + 2 * LIFETIME_MODEL_SMALLEST);
-		if (isfinite(fit.standard_errors[i]))
-			model->standard_errors[i] = fit.standard_errors[i];
+		/* what had to be cut is not where the likelihood is greatest */
+		if (model->parameters[i] != fit.parameters[i])
+			fit.converged = false;
 	}
+	for (int i = 0; i < info->parameter_count; i++)
+		if (fit.converged && isfinite(fit.standard_errors[i]))
+			model->standard_errors[i] = fit.standard_errors[i];
+	model->flags = LIFETIME_MODEL_FITTED | (fit.converged ? LIFETIME_MODEL_CONVERGED : 0) |
+		(prior.deviation > 0 ? LIFETIME_MODEL_PRIOR : 0);
 	model->log_likelihood = fit.log_likelihood;
 	model->weight = fit.weight;
 	model->gradient_norm = isfinite(fit.gradient_norm) ? fit.gradient_norm : 0;

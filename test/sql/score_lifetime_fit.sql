@@ -146,6 +146,9 @@ SELECT cdp.bgnbd_fit(1, 2, 3, cdp.lifetime_options(weight => -1));
 SELECT cdp.bgnbd_fit(1, 2, 3, cdp.lifetime_options(prior_deviation => 0));
 SELECT cdp.bgnbd_fit(1, 2, 3, cdp.lifetime_options(prior => spend)) FROM fitted;
 SELECT cdp.bgnbd_fit(bg_x, bg_t, age, cdp.lifetime_options(prior_deviation => id)) FROM (TABLE buyer LIMIT 10) AS buyer;
+-- Times near 0 in their unit: a parameter below the smallest that a model can have.
+SELECT model::jsonb->'alpha' AS alpha, model::jsonb->'converged' AS converged, model::jsonb->'standard_errors'->'r' AS error
+FROM (SELECT cdp.bgnbd_fit(x, recency, 1e-10) AS model FROM (VALUES (5, 1e-11), (1, 5e-11)) AS given (x, recency)) AS fitted;
 SET maintenance_work_mem = '1MB';
 SELECT cdp.bgnbd_fit(1, i / 100000.0, 1) FROM generate_series(1, 30000) AS i;
 RESET maintenance_work_mem;
