@@ -83,8 +83,10 @@ CREATE OPERATOR cdp.|| (
 
 COMMENT ON OPERATOR cdp.||(cdp.profile, cdp.profile) IS 'merge';
 
+-- The cost of merging stands where a profile is added, not where a group ends: a
+-- worker that has a group for itself merges it, and nothing is left for the leader.
 CREATE FUNCTION cdp.profile_agg_transition(internal, cdp.profile) RETURNS internal
-	LANGUAGE c IMMUTABLE PARALLEL SAFE COST 30
+	LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50
 	AS 'MODULE_PATHNAME', 'cdp_profile_agg_transition';
 
 COMMENT ON FUNCTION cdp.profile_agg_transition(internal, cdp.profile) IS 'part of profile_agg';
@@ -96,19 +98,19 @@ CREATE FUNCTION cdp.profile_agg_combine(internal, internal) RETURNS internal
 COMMENT ON FUNCTION cdp.profile_agg_combine(internal, internal) IS 'part of profile_agg';
 
 CREATE FUNCTION cdp.profile_agg_serialize(internal) RETURNS bytea
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 20
 	AS 'MODULE_PATHNAME', 'cdp_profile_agg_serialize';
 
 COMMENT ON FUNCTION cdp.profile_agg_serialize(internal) IS 'part of profile_agg';
 
 CREATE FUNCTION cdp.profile_agg_deserialize(bytea, internal) RETURNS internal
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 50
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10
 	AS 'MODULE_PATHNAME', 'cdp_profile_agg_deserialize';
 
 COMMENT ON FUNCTION cdp.profile_agg_deserialize(bytea, internal) IS 'part of profile_agg';
 
 CREATE FUNCTION cdp.profile_agg_final(internal) RETURNS cdp.profile
-	LANGUAGE c IMMUTABLE PARALLEL SAFE COST 150
+	LANGUAGE c IMMUTABLE PARALLEL SAFE COST 50
 	AS 'MODULE_PATHNAME', 'cdp_profile_agg_final';
 
 COMMENT ON FUNCTION cdp.profile_agg_final(internal) IS 'part of profile_agg';

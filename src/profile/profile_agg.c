@@ -24,21 +24,33 @@ PG_FUNCTION_INFO_V1(cdp_profile_agg_final);
 /* What waits is merged when it passes this many bytes and what is merged. */
 #define MERGE_BYTES		(64 * 1024)
 
-/* First room for what waits: a person has few records as a rule. */
-#define FIRST_BYTES		240
+/*
+ * A worker merges so many profiles of a group before it hands them over; fewer
+ * it hands over as they came.  Where other workers have more of the group, the
+ * leader merges all of it in any case, and the work of the worker is lost; that
+ * is likely where the worker has but few.
+ */
+#define MERGE_COUNT		4
+
+/* Size of a new state: a person has few records as a rule. */
+#define FIRST_BYTES		256
 
 /*
- * Packed profiles, each behind its length (a Size).  The first one is the
- * result of the last merge.
+ * Packed profiles, each behind its length (a uint32).  The first one is the
+ * result of the last merge.  It grows as one piece of memory, so that the many
+ * states of a hash aggregate are each in few places.
  */
 typedef struct AggState
 {
-	char	   *bytes;
+	Size		capacity;		/* of bytes, or 0: they are not the state's own */
 	Size		length;
-	Size		capacity;
-	Size		merged;			/* bytes of the first one */
+	Size		merged;			/* length of the result of the last merge */
 	uint32		count;
+	const char *bytes;			/* own or not */
 } AggState;
+
+/* The bytes of its own stand behind a state. */
+#define OWN_BYTES(state)	((char *) ((state) + 1))
 
 /*
  * add_to_builder adds a profile, or raises an error.
@@ -72,6 +84,40 @@ cdp_profile_concat(PG_FUNCTION_ARGS)
 }
 
 /*
+ * next_profile gives the profile that begins at an offset in a state, and sets
+ * the offset to where the next one begins.
+ */
+static inline const char *
+next_profile(const AggState *state, Size *offset, uint32 *size)
+{
+	const char *profile = state->bytes + *offset + sizeof(uint32);
+
+	memcpy(size, state->bytes + *offset, sizeof(uint32));
+	*offset += sizeof(uint32) + *size;
+	return profile;
+}
+
+/*
+ * read_state begins a builder with all that is in a state.
+ */
+static void
+read_state(const AggState *state, ProfileServerHost *host, ProfileBuilder *builder)
+{
+	cdp_profile_host_init(host);
+	profile_builder_init(builder, &host->host);
+	/* Room for a few traits of each, so that it rarely grows. */
+	if (!profile_builder_reserve(builder, (size_t) state->count * 4))
+		cdp_profile_fail(host);
+	for (Size offset = 0; offset < state->length;)
+	{
+		uint32		size;
+		const char *profile = next_profile(state, &offset, &size);
+
+		add_to_builder(builder, profile, size);
+	}
+}
+
+/*
  * merge_state merges all that is in a state into a profile in the current
  * context.  The state stays as it is.
  */
@@ -80,39 +126,50 @@ merge_state(const AggState *state)
 {
 	ProfileServerHost host;
 	ProfileBuilder builder;
-	Size		next = 0;
 
-	cdp_profile_host_init(&host);
 	if (state->count == 1)
 	{
 		/* It is packed already, and the only one. */
-		Size		size = state->length - sizeof(Size);
+		Size		offset = 0;
+		uint32		size;
+		const char *only = next_profile(state, &offset, &size);
 		Profile	   *profile = palloc(size + VARHDRSZ);
 
 		SET_VARSIZE(profile, size + VARHDRSZ);
-		memcpy(VARDATA(profile), state->bytes + sizeof(Size), size);
+		memcpy(VARDATA(profile), only, size);
 		return profile;
 	}
-	profile_builder_init(&builder, &host.host);
-	while (next < state->length)
-	{
-		Size		size;
-
-		memcpy(&size, state->bytes + next, sizeof(Size));
-		add_to_builder(&builder, state->bytes + next + sizeof(Size), size);
-		next += sizeof(Size) + size;
-	}
+	read_state(state, &host, &builder);
 	return cdp_profile_from_builder(&builder);
 }
 
 /*
- * state_append keeps a packed profile in a state; "context" is the aggregate's.
+ * new_state makes a state in the aggregate's context, with room for so many
+ * bytes at least.
  */
-static void
-state_append(AggState *state, MemoryContext context, const void *data, Size size)
+static AggState *
+new_state(MemoryContext context, Size room)
 {
-	Size		room = add_size(sizeof(Size), size);
+	Size		size = Max(add_size(sizeof(AggState), room), FIRST_BYTES);
+	AggState   *state = MemoryContextAllocHuge(context, size);
 
+	*state = (AggState){
+		.capacity = size - sizeof(AggState),
+		.bytes = OWN_BYTES(state),
+	};
+	return state;
+}
+
+/*
+ * state_append keeps a packed profile in a state, and returns the state, which
+ * may have moved.
+ */
+static AggState *
+state_append(AggState *state, const void *data, uint32 size)
+{
+	Size		room = sizeof(uint32) + (Size) size;
+
+	Assert(state->bytes == OWN_BYTES(state));
 	if (state->count > 1 && state->length - state->merged > MERGE_BYTES &&
 		state->length - state->merged > state->merged)
 	{
@@ -120,33 +177,24 @@ state_append(AggState *state, MemoryContext context, const void *data, Size size
 
 		state->length = 0;
 		state->count = 0;
-		state_append(state, context, VARDATA(profile), VARSIZE(profile) - VARHDRSZ);
+		state = state_append(state, VARDATA(profile), VARSIZE(profile) - VARHDRSZ);
 		state->merged = state->length;
 		pfree(profile);
 	}
 	if (state->capacity - state->length < room)
 	{
-		Size		capacity = Max(add_size(state->length, room), state->capacity * 2);
+		Size		wanted = add_size(sizeof(AggState), add_size(state->length, room));
+		Size		bytes = Max(wanted, mul_size(sizeof(AggState) + state->capacity, 2));
 
-		if (state->bytes == NULL)
-		{
-			capacity = Max(capacity, FIRST_BYTES);
-			state->bytes = MemoryContextAllocHuge(context, capacity);
-		}
-		else
-			state->bytes = repalloc_huge(state->bytes, capacity);
-		state->capacity = capacity;
+		state = repalloc_huge(state, bytes);
+		state->capacity = bytes - sizeof(AggState);
+		state->bytes = OWN_BYTES(state);
 	}
-	memcpy(state->bytes + state->length, &size, sizeof(Size));
-	memcpy(state->bytes + state->length + sizeof(Size), data, size);
+	memcpy(OWN_BYTES(state) + state->length, &size, sizeof(uint32));
+	memcpy(OWN_BYTES(state) + state->length + sizeof(uint32), data, size);
 	state->length += room;
 	state->count++;
-}
-
-static AggState *
-new_state(MemoryContext context)
-{
-	return MemoryContextAllocZero(context, sizeof(AggState));
+	return state;
 }
 
 /*
@@ -165,11 +213,10 @@ cdp_profile_agg_transition(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_POINTER(state);
 	}
-	if (state == NULL)
-		state = new_state(context);
 	profile = PG_GETARG_PROFILE(1);
-	state_append(state, context, VARDATA_ANY(profile), VARSIZE_ANY_EXHDR(profile));
-	PG_RETURN_POINTER(state);
+	if (state == NULL)
+		state = new_state(context, add_size(sizeof(uint32), VARSIZE_ANY_EXHDR(profile)));
+	PG_RETURN_POINTER(state_append(state, VARDATA_ANY(profile), VARSIZE_ANY_EXHDR(profile)));
 }
 
 /*
@@ -181,7 +228,6 @@ cdp_profile_agg_combine(PG_FUNCTION_ARGS)
 	MemoryContext context = cdp_aggregate_context(fcinfo);
 	AggState   *state = PG_ARGISNULL(0) ? NULL : (AggState *) PG_GETARG_POINTER(0);
 	AggState   *other = PG_ARGISNULL(1) ? NULL : (AggState *) PG_GETARG_POINTER(1);
-	Size		next = 0;
 
 	if (other == NULL)
 	{
@@ -190,14 +236,13 @@ cdp_profile_agg_combine(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(state);
 	}
 	if (state == NULL)
-		state = new_state(context);
-	while (next < other->length)
+		state = new_state(context, other->length);
+	for (Size offset = 0; offset < other->length;)
 	{
-		Size		size;
+		uint32		size;
+		const char *profile = next_profile(other, &offset, &size);
 
-		memcpy(&size, other->bytes + next, sizeof(Size));
-		state_append(state, context, other->bytes + next + sizeof(Size), size);
-		next += sizeof(Size) + size;
+		state = state_append(state, profile, size);
 	}
 	PG_RETURN_POINTER(state);
 }
@@ -205,28 +250,69 @@ cdp_profile_agg_combine(PG_FUNCTION_ARGS)
 /*
  * cdp.profile_agg_serialize(internal) returns bytea
  *
- * The packed form of what is merged.
+ * Packed profiles, each behind its length: few as they came, more as one.
  */
 Datum
 cdp_profile_agg_serialize(PG_FUNCTION_ARGS)
 {
+	AggState   *state = (AggState *) PG_GETARG_POINTER(0);
+	bytea	   *bytes;
+
 	cdp_aggregate_context(fcinfo);
-	PG_RETURN_BYTEA_P((bytea *) merge_state((AggState *) PG_GETARG_POINTER(0)));
+	if (state->count >= MERGE_COUNT || (state->count > 1 && state->length > MERGE_BYTES))
+	{
+		ProfileServerHost host;
+		ProfileBuilder builder;
+		uint32		size;
+
+		read_state(state, &host, &builder);
+		if (!profile_builder_finish(&builder))
+			cdp_profile_fail(&host);
+		size = (uint32) profile_builder_size(&builder);
+		bytes = palloc(VARHDRSZ + sizeof(uint32) + (Size) size);
+		SET_VARSIZE(bytes, VARHDRSZ + sizeof(uint32) + size);
+		memcpy(VARDATA(bytes), &size, sizeof(uint32));
+		profile_builder_write(&builder, VARDATA(bytes) + sizeof(uint32));
+		PG_RETURN_BYTEA_P(bytes);
+	}
+	bytes = palloc(VARHDRSZ + state->length);
+	SET_VARSIZE(bytes, VARHDRSZ + state->length);
+	memcpy(VARDATA(bytes), state->bytes, state->length);
+	PG_RETURN_BYTEA_P(bytes);
 }
 
 /*
  * cdp.profile_agg_deserialize(bytea, internal) returns internal
+ *
+ * A state to be combined from, of the very bytes that were passed.
  */
 Datum
 cdp_profile_agg_deserialize(PG_FUNCTION_ARGS)
 {
 	bytea	   *bytes = PG_GETARG_BYTEA_PP(0);
-	AggState   *state;
+	AggState   *state = palloc(sizeof(AggState));
+	const char *next = VARDATA_ANY(bytes);
+	const char *end = next + VARSIZE_ANY_EXHDR(bytes);
 
-	/* Not checked here, for speed: merging checks whatever it follows. */
 	cdp_aggregate_context(fcinfo);
-	state = new_state(CurrentMemoryContext);
-	state_append(state, CurrentMemoryContext, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	*state = (AggState){
+		.length = VARSIZE_ANY_EXHDR(bytes),
+		.bytes = VARDATA_ANY(bytes),
+	};
+	/* Only the lengths are checked here: merging checks whatever it follows. */
+	while (next < end)
+	{
+		uint32		size;
+
+		if (end - next < sizeof(uint32))
+			elog(ERROR, "malformed state of cdp.profile_agg");
+		memcpy(&size, next, sizeof(uint32));
+		next += sizeof(uint32);
+		if (end - next < size)
+			elog(ERROR, "malformed state of cdp.profile_agg");
+		next += size;
+		state->count++;
+	}
 	PG_RETURN_POINTER(state);
 }
 

@@ -244,6 +244,8 @@ profile_builder_add_packed(ProfileBuilder *builder, const void *data, size_t siz
 	}
 	if (!profile_builder_reserve(builder, reader.trait_count))
 		return false;
+	block.room = builder->room;
+	block.room_left = builder->room_left;
 	for (uint32_t i = 0; i < reader.trait_count; i++)
 	{
 		uint64_t	prefix;
@@ -268,6 +270,8 @@ profile_builder_add_packed(ProfileBuilder *builder, const void *data, size_t siz
 			builder->candidate_count++;
 		} while (block.has_more);
 	}
+	builder->room = block.room;
+	builder->room_left = block.room_left;
 	return true;
 }
 
@@ -354,10 +358,11 @@ sort_origins(ProfileBuilder *builder)
 }
 
 /*
- * compare_keys orders candidates by trait and origin.
+ * compare_keys orders candidates by trait and origin.  Where both have the same
+ * trait, they share its name from then on, so that it is compared once.
  */
 static inline int
-compare_keys(const ProfileCandidate *a, const ProfileCandidate *b)
+compare_keys(const ProfileCandidate *a, ProfileCandidate *b)
 {
 	if (a->prefix != b->prefix)
 		return a->prefix < b->prefix ? -1 : 1;
@@ -368,6 +373,7 @@ compare_keys(const ProfileCandidate *a, const ProfileCandidate *b)
 
 		if (order != 0)
 			return order;
+		b->trait = a->trait;
 	}
 	else if (a->trait_length != b->trait_length)
 		return a->trait_length < b->trait_length ? -1 : 1;
@@ -394,7 +400,7 @@ supersedes(const ProfileCandidate *a, const ProfileCandidate *b)
  */
 static size_t
 merge_runs(const ProfileCandidate *left, size_t left_count,
-		   const ProfileCandidate *right, size_t right_count, ProfileCandidate *output)
+		   ProfileCandidate *right, size_t right_count, ProfileCandidate *output)
 {
 	ProfileCandidate *next = output;
 
@@ -447,23 +453,20 @@ sort_candidates(ProfileBuilder *builder)
 	size_t		count = builder->candidate_count;
 	ProfileCandidate *other;
 	size_t	   *ends;
+	size_t		first = 1;
 	size_t		runs = 0;
 
 	/* Sorted already, as a parsed output of the server is? */
-	for (size_t i = 1; i < count; i++)
-	{
-		if (compare_keys(&candidates[i - 1], &candidates[i]) >= 0)
-			runs++;
-	}
-	if (runs == 0)
+	while (first < count && compare_keys(&candidates[first - 1], &candidates[first]) < 0)
+		first++;
+	if (first >= count)
 		return true;
-	runs++;
 	other = host->allocate(host, sizeof(ProfileCandidate) * count);
-	ends = host->allocate(host, sizeof(size_t) * runs);
+	ends = host->allocate(host, sizeof(size_t) * (count - first + 1));
 	if (other == NULL || ends == NULL)
 		return out_of_memory(builder);
-	runs = 0;
-	for (size_t i = 1; i < count; i++)
+	ends[runs++] = first;
+	for (size_t i = first + 1; i < count; i++)
 	{
 		if (compare_keys(&candidates[i - 1], &candidates[i]) >= 0)
 			ends[runs++] = i;
@@ -587,7 +590,7 @@ name_size(const ProfileCandidate *before, const ProfileCandidate *candidate)
 bool
 profile_builder_finish(ProfileBuilder *builder)
 {
-	const ProfileCandidate *candidates;
+	ProfileCandidate *candidates;
 	uint64_t	size = PACKED_FIXED_SIZE;
 	uint64_t	counts = PACKED_COUNTS;
 	uint64_t	names = 0;
@@ -619,6 +622,8 @@ profile_builder_finish(ProfileBuilder *builder)
 			names += candidates[i].trait_length;
 			traits++;
 		}
+		else
+			candidates[i].trait = candidates[i - 1].trait;
 		size += candidate_size(builder, &candidates[i], is_first);
 	}
 	for (uint32_t i = 0; i < builder->origin_count; i++)

@@ -191,6 +191,8 @@ typedef struct ProfileBuilder
 	uint32_t	last_origin;
 	uint32_t   *origin_table;	/* hash table of indexes + 1, once there are many */
 	uint32_t	origin_table_size;
+	char	   *room;			/* for names that are put together, of all profiles */
+	size_t		room_left;
 	/* once it is finished */
 	uint32_t	trait_count;
 	size_t		size;

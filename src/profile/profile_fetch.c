@@ -57,6 +57,11 @@ cdp_profile_open_at(ProfileServerHost *host, ProfileReader *reader, Datum datum,
 
 	if (!VARATT_IS_EXTERNAL_ONDISK(stored) && !VARATT_IS_COMPRESSED(stored))
 	{
+#ifdef __GNUC__
+		/* The search goes through it from trait to trait, so each line would be waited for. */
+		for (size_t offset = 64; offset < Min(VARSIZE_ANY(stored), 512); offset += 64)
+			__builtin_prefetch((const char *) stored + offset);
+#endif
 		cdp_profile_open(host, reader, DatumGetProfile(datum));
 		return;
 	}

@@ -233,7 +233,7 @@ read_candidate_head(const unsigned char *next, const unsigned char *end, unsigne
 /*
  * skip_candidates passes over the candidates of a trait.
  */
-static const unsigned char *
+static inline const unsigned char *
 skip_candidates(const unsigned char *next, const unsigned char *end)
 {
 	unsigned char tag;
@@ -243,9 +243,22 @@ skip_candidates(const unsigned char *next, const unsigned char *end)
 
 	do
 	{
-		next = read_candidate_head(next, end, &tag, &length, &origin, &older);
-		if (next == NULL)
-			return NULL;
+		/* The head of a short value has two bytes as a rule. */
+		if (end - next >= 2 && (*next & PACKED_OLDER_FLAG) == 0 &&
+			*next >> PACKED_LENGTH_SHIFT < PACKED_SAME && next[1] < 0x80)
+		{
+			length = *next >> PACKED_LENGTH_SHIFT;
+			origin = next[1];
+			next += 2;
+			if (length > (uint64_t) (end - next))
+				return NULL;
+		}
+		else
+		{
+			next = read_candidate_head(next, end, &tag, &length, &origin, &older);
+			if (next == NULL)
+				return NULL;
+		}
 		next += length;
 	} while (origin & PACKED_MORE_FLAG);
 	return next;
@@ -395,10 +408,20 @@ profile_find(ProfileHost *host, const ProfileReader *reader, const char *trait, 
 	const unsigned char *next;
 	const unsigned char *end;
 
-	if (!profile_find_leaf(host, reader, trait, length, &leaf, &start, &leaf_end, found))
-		return false;
-	if (!*found)
-		return true;
+	/* Where there is but one leaf, its first name is compared once, below. */
+	if (reader->leaf_count == 1)
+	{
+		leaf = 0;
+		if (!leaf_bounds(reader, leaf, &start, &leaf_end))
+			return corrupt(host, "an offset of a leaf is wrong");
+	}
+	else
+	{
+		if (!profile_find_leaf(host, reader, trait, length, &leaf, &start, &leaf_end, found))
+			return false;
+		if (!*found)
+			return true;
+	}
 	index = leaf * PACKED_LEAF;
 	if (!leaf_name(reader, leaf, &name, &name_length))
 		return corrupt(host, "an offset of a leaf is wrong");
@@ -412,6 +435,9 @@ profile_find(ProfileHost *host, const ProfileReader *reader, const char *trait, 
 	 */
 	matched = packed_common(trait, (uint32_t) length, name, name_length);
 	*found = matched == length && matched == name_length;
+	if (!*found && matched < name_length &&
+		(matched == length || (unsigned char) name[matched] > (unsigned char) trait[matched]))
+		return true;
 	while (!*found)
 	{
 		uint64_t	shared;

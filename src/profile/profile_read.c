@@ -113,7 +113,8 @@ value_cstring(ProfileServerHost *host, const ProfileValue *value)
 text *
 cdp_profile_value_to_text(ProfileServerHost *host, const ProfileValue *value)
 {
-	ProfileBuffer buffer = {.host = &host->host};
+	char		room[64];		/* enough for most numbers */
+	ProfileBuffer buffer = {.data = room, .capacity = sizeof(room), .host = &host->host};
 
 	if (value->type == PROFILE_TEXT || value->type == PROFILE_JSONB)
 		return cstring_to_text_with_len(value->bytes, (int) value->length);
