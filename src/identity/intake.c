@@ -8,6 +8,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
@@ -383,6 +384,13 @@ intake_finish_row(Intake *intake, const char *key, size_t key_length,
 	return rejection;
 }
 
+/* What stands for a record of the source at hand in graph->settled_keys. */
+uint64
+intake_settled_key(const GraphRecord *record)
+{
+	return hash_bytes_extended((const unsigned char *) record->key, (int) record->key_length, 0);
+}
+
 /*
  * Settles a record against its stored version, which load_record has read if
  * there is one: the newer one replaces the set, at equal time the later call
@@ -418,7 +426,7 @@ intake_settle(Graph *graph, uint32 position)
 	record->first_seen = Min(record->first_seen, record->old_first_seen);
 	if (record->observed_at < record->old_observed_at ||
 		(record->observed_at == record->old_observed_at && graph->settled_keys != NULL &&
-		 u64map_lookup(graph->settled_keys, ((uint64) record->hash << 32) | record->key_length) != NULL &&
+		 u64map_lookup(graph->settled_keys, intake_settled_key(record)) != NULL &&
 		 compare_contents(graph, record->ids, record->id_count, record->old_ids, record->old_id_count) < 0))
 	{
 		record->observed_at = record->old_observed_at;

@@ -329,9 +329,9 @@ finish_batch(Stitch *stitch, bool is_last)
 		{
 			bool		found;
 
-			if (graph->records[i].is_incoming)
-				u64map_insert(stitch->settled_keys,
-							  ((uint64) graph->records[i].hash << 32) | graph->records[i].key_length, &found);
+			/* A row that was older than what an earlier call stored settled nothing. */
+			if (graph->records[i].is_incoming && graph->records[i].row != 0)
+				u64map_insert(stitch->settled_keys, intake_settled_key(&graph->records[i]), &found);
 		}
 	}
 	add_counts(&stitch->counts, &graph->counts);
