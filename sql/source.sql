@@ -109,7 +109,7 @@ BEGIN
     COMMENT ON COLUMN cdp.sources.last_full_at IS 'start of the latest full compare that went through';
     COMMENT ON COLUMN cdp.sources.watermark IS 'greatest watermark read';
     COMMENT ON COLUMN cdp.sources.lag IS 'time since the start of the latest refresh that went through: what changed since then may be missing';
-    COMMENT ON COLUMN cdp.sources.queued IS 'keys of changed rows that triggers noted and no refresh has read yet';
+    COMMENT ON COLUMN cdp.sources.queued IS 'what triggers noted and no refresh has read yet: keys of changed rows, and that all of the table is to be compared';
     COMMENT ON COLUMN cdp.sources.last_error IS 'message of the error that stopped the source';
     COMMENT ON COLUMN cdp.sources.last_sqlstate IS 'its SQLSTATE';
     COMMENT ON COLUMN cdp.sources.last_hint IS 'what to do';

@@ -197,7 +197,7 @@ BEGIN
         WITH earlier AS (
             DELETE FROM cdp_data.captured_key AS c
             WHERE c.captured_id = ANY (ARRAY(SELECT q.captured_id FROM cdp_data.captured_key AS q
-                                             WHERE q.source = $1 ORDER BY q.captured_id LIMIT 50 FOR UPDATE SKIP LOCKED))
+                                             WHERE q.source = $1 AND q.record_key IS NOT NULL ORDER BY q.captured_id LIMIT 50 FOR UPDATE SKIP LOCKED))
             RETURNING c.record_key)
         SELECT keys || COALESCE(pg_catalog.array_agg(DISTINCT e.record_key), '{}') INTO keys FROM earlier AS e WHERE e.record_key <> ALL (keys);
     END IF;
@@ -262,7 +262,7 @@ BEGIN
         END IF;
         IF TG_OP = 'TRUNCATE' THEN
             -- Nothing is withdrawn: the rows may be about to come back.
-            UPDATE cdp_data.source_state AS s SET needs_full = true WHERE s.name = source_name AND NOT s.needs_full;
+            INSERT INTO cdp_data.captured_key (source, record_key) VALUES (source_name, NULL);
             RETURN NULL;
         END IF;
         IF TG_LEVEL = 'ROW' THEN
@@ -299,7 +299,8 @@ BEGIN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
             BEGIN
                 -- Nothing of schema cdp, which may be gone while the storage was kept.
-                UPDATE cdp_data.source_state AS s SET needs_full = true WHERE s.name = source_name AND NOT s.needs_full;
+                -- Noted each time, since a full compare that is about to end may not have seen these rows.
+                INSERT INTO cdp_data.captured_key (source, record_key) VALUES (source_name, NULL);
                 INSERT INTO cdp_data.rejected_record (source, reason, detail, identifiers, rejected_at)
                 SELECT source_name, 'capture_failed', message, pg_catalog.jsonb_build_object('sqlstate', state), pg_catalog.clock_timestamp()
                 WHERE NOT EXISTS (SELECT FROM cdp_data.rejected_record AS r

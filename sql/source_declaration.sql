@@ -326,14 +326,14 @@ BEGIN
     IF key_columns = 1 THEN
         RETURN pg_catalog.format(E'(SELECT (r.k1)::pg_catalog.text FROM (SELECT %s\n) AS r(k1))', key_text);
     END IF;
-    RETURN pg_catalog.format(E'(SELECT pg_catalog.jsonb_build_array(%s)::pg_catalog.text FROM (SELECT %s\n) AS r(%s))',
+    RETURN pg_catalog.format(E'(SELECT CASE WHEN pg_catalog.num_nulls(%3$s) OPERATOR(pg_catalog.=) 0 THEN pg_catalog.jsonb_build_array(%1$s)::pg_catalog.text END FROM (SELECT %2$s\n) AS r(%3$s))',
         (SELECT pg_catalog.string_agg(pg_catalog.format('(r.k%s)::pg_catalog.text', n), ', ' ORDER BY n) FROM pg_catalog.generate_series(1, key_columns) AS n),
         key_text,
         (SELECT pg_catalog.string_agg('k' || n, ', ' ORDER BY n) FROM pg_catalog.generate_series(1, key_columns) AS n));
 END
 $key$;
 COMMENT ON FUNCTION cdp.source_key(text) IS
-'Internal: the record_key of a source as one SQL expression of type text over a row of its relation, which goes by its own name.  A key of several columns is the text of a JSON array.';
+'Internal: the record_key of a source as one SQL expression of type text over a row of its relation, which goes by its own name.  A key of several columns is the text of a JSON array, and NULL when one of them is.';
 
 CREATE FUNCTION cdp.source_stored_keys(source text) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -547,7 +547,9 @@ BEGIN
     texts := ARRAY[s.record_key];
     names := keys.names;
     head := ARRAY[
-        CASE WHEN keys.number = 1 THEN keys.as_text ELSE pg_catalog.format('(pg_catalog.jsonb_build_array(%s))::pg_catalog.text', keys.as_text) END,
+        CASE WHEN keys.number = 1 THEN keys.as_text -- As of one column, a part that is missing makes it no key: no condition on the columns finds it again.
+             ELSE pg_catalog.format('CASE WHEN pg_catalog.num_nulls(%s) OPERATOR(pg_catalog.=) 0 THEN (pg_catalog.jsonb_build_array(%s))::pg_catalog.text END',
+                                    (SELECT pg_catalog.string_agg('r.' || n, ', ') FROM pg_catalog.unnest(keys.names) AS n), keys.as_text) END,
         'NULL::pg_catalog.timestamptz', 'false'];
     IF s.observed_at IS NOT NULL THEN
         texts := texts || pg_catalog.format(E'(%s\n)', s.observed_at);

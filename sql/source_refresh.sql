@@ -185,7 +185,7 @@ BEGIN
     IF size <= 1 THEN
         failed := failed + 1;
         IF failed > 1000 THEN
-            RAISE data_exception USING
+            RAISE program_limit_exceeded USING
                 MESSAGE = pg_catalog.format('expressions of source "%s" fail for more than 1000 rows', source),
                 HINT = 'Mend them with cdp.alter_source, for example with CASE or a filter.';
         END IF;
@@ -234,6 +234,7 @@ DECLARE
     part record;
     state text;
     all_keys text[];
+    watermarks text[];
     size integer;
     failed bigint := 0;
     total bigint[] := ARRAY[0, 0, 0, 0, 0, 0];
@@ -250,14 +251,17 @@ BEGIN
         END IF;
     END;
     RAISE NOTICE USING MESSAGE = pg_catalog.format('source "%s": an expression fails for some row, reading by key', source);
-    SELECT pg_catalog.array_agg(DISTINCT k.record_key) INTO all_keys FROM cdp.source_keys(source, since) AS k WHERE k.record_key IS NOT NULL;
+    -- Both from one snapshot: the watermark must not pass rows that were committed while these are taken in.
+    SELECT pg_catalog.array_agg(DISTINCT k.record_key) FILTER (WHERE k.record_key IS NOT NULL),
+           pg_catalog.array_agg(DISTINCT k.watermark) FILTER (WHERE k.watermark IS NOT NULL)
+    INTO all_keys, watermarks FROM cdp.source_keys(source, since) AS k;
     size := GREATEST(1000, pg_catalog.cardinality(all_keys) / 50);
     FOR start_at IN 1 .. COALESCE(pg_catalog.cardinality(all_keys), 0) BY size LOOP
         part := cdp.take_in_halves(source, all_keys[start_at : start_at + size - 1], failed);
         failed := part.failed;
         total := cdp.add_counts(total, part.counts);
     END LOOP;
-    PERFORM cdp.keep_watermark(source, (SELECT pg_catalog.array_agg(DISTINCT k.watermark) FROM cdp.source_keys(source, since) AS k WHERE k.watermark IS NOT NULL));
+    PERFORM cdp.keep_watermark(source, watermarks);
     RETURN total;
 END
 $rows$;
@@ -324,8 +328,6 @@ DECLARE
     reason text;
     part text[];
 BEGIN
-    -- Reads the declaration anew against the relation as it is now: dropped and retyped columns show here.
-    PERFORM cdp.verify_source(source);
     SELECT t.* INTO STRICT s FROM cdp_data.source AS t WHERE t.name = pull_source.source;
     SELECT t.* INTO STRICT state FROM cdp_data.source_state AS t WHERE t.name = pull_source.source;
     files := cdp.relation_files(s.relation);
@@ -333,7 +335,8 @@ BEGIN
         WHEN full_compare THEN 'asked for'
         WHEN state.last_full_at IS NULL THEN 'first time'
         WHEN cdp.verify_capture(source) THEN 'triggers were missing and are back'
-        WHEN state.needs_full THEN 'declared anew or truncated'
+        WHEN state.needs_full THEN 'declared anew'
+        WHEN EXISTS (SELECT FROM cdp_data.captured_key AS c WHERE c.source = pull_source.source AND c.record_key IS NULL) THEN 'truncated, or a capture failed'
         WHEN NOT COALESCE(state.files, '{}') <@ COALESCE(files, '{}') THEN 'table was replaced or truncated'
         WHEN s.capture = 'pull' AND s.watermark IS NULL THEN 'no watermark' END;
     mode := CASE WHEN reason IS NOT NULL THEN 'full' WHEN s.watermark IS NOT NULL THEN 'since' ELSE 'captured' END;
@@ -363,7 +366,8 @@ BEGIN
         LOOP
             WITH taken AS (
                 DELETE FROM cdp_data.captured_key AS c
-                WHERE c.captured_id = ANY (ARRAY(SELECT q.captured_id FROM cdp_data.captured_key AS q WHERE q.source = pull_source.source
+                WHERE c.captured_id = ANY (ARRAY(SELECT q.captured_id FROM cdp_data.captured_key AS q
+                                                 WHERE q.source = pull_source.source AND q.record_key IS NOT NULL
                                                  ORDER BY q.captured_id LIMIT 50000 FOR UPDATE SKIP LOCKED))
                 RETURNING c.record_key)
             SELECT pg_catalog.array_agg(DISTINCT t.record_key) INTO part FROM taken AS t;
@@ -406,6 +410,7 @@ DECLARE
     state text;
     message text;
     hint text;
+    is_reading boolean := false;
 BEGIN
     PERFORM cdp.lock_source(source);
     IF NOT EXISTS (SELECT FROM cdp_data.source AS s WHERE s.name = refresh_source.source) THEN
@@ -414,6 +419,9 @@ BEGIN
         RETURN false;
     END IF;
     BEGIN
+        -- Reads the declaration anew against the relation as it is now: dropped and retyped columns show here.
+        PERFORM cdp.verify_source(source);
+        is_reading := true;
         pulled := cdp.pull_source(source, full_compare, allow_deletes);
         UPDATE cdp_data.source_state AS t
         SET status = 'ok', rows_read = t.rows_read + pulled.counts[1], rejected = pulled.counts[6], last_refresh_at = started, last_success_at = started,
@@ -433,9 +441,12 @@ BEGIN
         ELSIF state LIKE '40%' AND attempt < 5 THEN
             RETURN true;
         END IF;
-        -- Messages about values quote them.
-        IF state LIKE '22%' AND hint = '' OR state LIKE '23%' THEN
+        -- Errors about values quote them, and what a function raises may hold anything.  Kept are those
+        -- of the server about connections, rights, limits and locks, and those of the engine.
+        IF is_reading AND state <> '42501'
+           AND pg_catalog.left(state, 2) <> ALL (ARRAY['08', '21', '25', '28', '40', '53', '54', '55', '57', '58', 'HV', 'XX']) THEN
             message := pg_catalog.format('an expression fails (SQLSTATE %s)', state);
+            hint := 'The message may hold values of a row: a SELECT of the expressions over the table shows it.  Mend them with cdp.alter_source.';
         END IF;
         hint := COALESCE(NULLIF(hint, ''), CASE
             WHEN state IN ('42703', '42883', '42804', '42P18') THEN 'A column of the table was dropped or has another type: bring it back, or mend the declaration with cdp.alter_source.'

@@ -94,7 +94,7 @@ BEGIN
     COMMENT ON COLUMN cdp_data.source_state.last_refresh_at IS 'start of the latest refresh';
     COMMENT ON COLUMN cdp_data.source_state.last_full_at IS 'start of the latest full compare that went through';
     COMMENT ON COLUMN cdp_data.source_state.last_success_at IS 'start of the latest refresh that went through';
-    COMMENT ON COLUMN cdp_data.source_state.needs_full IS 'the next refresh is a full compare: the source is new or was altered, or its table was replaced or truncated';
+    COMMENT ON COLUMN cdp_data.source_state.needs_full IS 'the next refresh is a full compare: the source is new or was altered, or would have withdrawn too much';
     COMMENT ON COLUMN cdp_data.source_state.files IS 'the tables that were read last and their files, to notice a replacement or TRUNCATE';
     COMMENT ON COLUMN cdp_data.source_state.last_error IS 'message of the error that stopped the source';
     COMMENT ON COLUMN cdp_data.source_state.last_sqlstate IS 'its SQLSTATE';
@@ -227,14 +227,14 @@ BEGIN
     CREATE TABLE cdp_data.captured_key (
         captured_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         source text COLLATE "C" NOT NULL,
-        record_key text COLLATE "C" NOT NULL,
+        record_key text COLLATE "C",
         captured_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
     );
     CREATE INDEX captured_key_source ON cdp_data.captured_key (source, captured_id);
     COMMENT ON TABLE cdp_data.captured_key IS 'keys of rows that changed since the last refresh, noted by triggers; see capture => ''queue''';
     COMMENT ON COLUMN cdp_data.captured_key.captured_id IS 'key';
     COMMENT ON COLUMN cdp_data.captured_key.source IS 'source';
-    COMMENT ON COLUMN cdp_data.captured_key.record_key IS 'key of the row';
+    COMMENT ON COLUMN cdp_data.captured_key.record_key IS 'key of the row; NULL: all of the source is to be compared, because its table was truncated or the keys could not be found out';
     COMMENT ON COLUMN cdp_data.captured_key.captured_at IS 'when it changed';
 END
 $storage$;

@@ -205,7 +205,7 @@ analyze_declaration(Declaration *declaration)
 	guc_level = NewGUCNestLevel();
 	find_relation(declaration);
 	check_parts(declaration);
-	cdp_set_option("search_path", declaration->search_path);
+	source_owner_settings(NULL, declaration->search_path);
 	for (int part = 0; part < PART_COUNT; part++)
 		declaration_read_part(declaration, (Part) part);
 	AtEOXact_GUC(false, guc_level);
@@ -426,6 +426,12 @@ cdp_alter_source(PG_FUNCTION_ARGS)
 		refuse_null(&declaration, "name");
 	declaration.name = intake_check_source(PG_GETARG_TEXT_PP(0));
 	load_declaration(&declaration);
+	/* what is not given anew goes on to mean what it meant */
+	if (!PG_ARGISNULL(1))
+		declaration.search_path = resolved_search_path();
+	for (int part = 0; part < PART_COUNT; part++)
+		if (!PG_ARGISNULL(ARG_PARTS + part))
+			declaration.search_path = resolved_search_path();
 	if (!PG_ARGISNULL(ARG_LAST))
 		reset_parts(&declaration, PG_GETARG_ARRAYTYPE_P(ARG_LAST));
 	if (!PG_ARGISNULL(1))
@@ -443,7 +449,6 @@ cdp_alter_source(PG_FUNCTION_ARGS)
 		declaration.owner = PG_GETARG_OID(ARG_OWNER);
 	else if (!OidIsValid(declaration.owner))
 		declaration.owner = GetUserId();
-	declaration.search_path = resolved_search_path();
 	check_owner(&declaration);
 	analyze_declaration(&declaration);
 	store_declaration(&declaration, true, false);

@@ -52,23 +52,63 @@ source_owner_find(SourceOwner *owner, const char *source, const char *role)
 }
 
 /*
- * From here on the rights of the source's owner; an error undoes it as well.
+ * The settings of a session, beside the time zone and search_path, that change
+ * how a text is parsed or what it results in.  Their values are PostgreSQL's own
+ * defaults and no locale's, whatever the server's configuration says.
+ */
+static const struct
+{
+	const char *name;
+	const char *value;			/* as GetConfigOption shows it */
+} pinned_settings[] = {
+	/* how a text is parsed */
+	{"backslash_quote", "safe_encoding"},
+	{"standard_conforming_strings", "on"},
+	{"transform_null_equals", "off"},
+	/* what values look like as text, and texts mean as values */
+	{"array_nulls", "on"},
+	{"bytea_output", "hex"},
+	{"DateStyle", "ISO, MDY"},
+	{"extra_float_digits", "1"},
+	{"IntervalStyle", "postgres"},
+	{"lc_monetary", "C"},
+	{"lc_numeric", "C"},
+	{"lc_time", "C"},
+	{"quote_all_identifiers", "off"},
+	{"timezone_abbreviations", "Default"},
+	{"xmlbinary", "base64"},
+	{"xmloption", "content"},
+	/* what functions and subqueries find */
+	{"default_text_search_config", "pg_catalog.simple"},
+	{"gin_fuzzy_search_limit", "0"},
+	{"row_security", "on"},
+};
+
+/*
+ * Until the caller's AtEOXact_GUC, the settings under which the text of a
+ * definition is parsed and run; time_zone may be NULL where nothing runs.
  * What the session has already is not set again, which takes longer than to see.
  */
+void
+source_owner_settings(const char *time_zone, const char *search_path)
+{
+	for (int i = 0; i < lengthof(pinned_settings); i++)
+		if (strcmp(GetConfigOption(pinned_settings[i].name, false, false), pinned_settings[i].value) != 0)
+			cdp_set_option(pinned_settings[i].name, pinned_settings[i].value);
+	if (time_zone != NULL && strcmp(pg_get_timezone_name(session_timezone), time_zone) != 0)
+		cdp_set_option("TimeZone", time_zone);
+	if (strcmp(namespace_search_path, search_path) != 0)
+		cdp_set_option("search_path", search_path);
+}
+
+/* From here on the rights and settings of the source's owner; an error undoes it as well. */
 void
 source_owner_enter(SourceOwner *owner)
 {
 	GetUserIdAndSecContext(&owner->caller, &owner->caller_context);
 	source_owner_resume(owner);
 	owner->guc_level = NewGUCNestLevel();
-	if (strcmp(pg_get_timezone_name(session_timezone), owner->time_zone) != 0)
-		cdp_set_option("TimeZone", owner->time_zone);
-	if (DateStyle != USE_ISO_DATES || DateOrder != DATEORDER_MDY)
-		cdp_set_option("DateStyle", "ISO, MDY");
-	if (IntervalStyle != INTSTYLE_POSTGRES)
-		cdp_set_option("IntervalStyle", "postgres");
-	if (strcmp(namespace_search_path, owner->search_path) != 0)
-		cdp_set_option("search_path", owner->search_path);
+	source_owner_settings(owner->time_zone, owner->search_path);
 }
 
 void

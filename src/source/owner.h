@@ -19,6 +19,7 @@ typedef struct SourceOwner
 
 extern void source_owner_find_for(SourceOwner *owner, const char *kind, const char *name, const char *role);
 extern void source_owner_find(SourceOwner *owner, const char *source, const char *role);
+extern void source_owner_settings(const char *time_zone, const char *search_path);
 extern void source_owner_enter(SourceOwner *owner);
 extern void source_owner_leave(SourceOwner *owner);
 extern void source_owner_suspend(const SourceOwner *owner);

@@ -11,6 +11,7 @@
 #include "access/sysattr.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
@@ -277,6 +278,8 @@ property_type(const Reading *reading, const char *subject, Oid given, int locati
 			return TEXTOID;
 		case JSONOID:
 			return JSONBOID;
+		case BITOID:			/* whose name without a length means a length of 1 */
+			return VARBITOID;
 		case TIMESTAMPOID:
 			require_time_zone(reading, subject, given, location);
 			return TIMESTAMPTZOID;
@@ -418,8 +421,8 @@ check_column(const Declaration *declaration, const Reading *reading, const Targe
 		case MEANS_KEY:
 			if (type_is_rowtype(type) || OidIsValid(get_element_type(type)) || type == JSONOID || !has_equality(type))
 				refuse_type(reading, subject, given, "A key is a text, a number, a UUID or the like; several columns make a key, too: record_key => 'a, b'.", location);
-			/* no time zone is needed for the text of a time */
-			if (type != TIMESTAMPOID)
+			/* no time zone is needed for the text of a time; the text of a real is another number as float8 */
+			if (type != TIMESTAMPOID && type != FLOAT4OID)
 				return property_type(reading, subject, given, location);
 			break;
 		case MEANS_TIME:
@@ -472,6 +475,47 @@ note_column(Declaration *declaration, const char *kind, int number, const char *
 	declaration->column_types[i] = CStringGetTextDatum(cdp_type_name(type));
 }
 
+/* The rows of the relation as triggers have them: the columns, under its name without the schema. */
+static Node *
+changed_rows(const Declaration *declaration)
+{
+	SelectStmt *select = makeNode(SelectStmt);
+	ResTarget  *star = makeNode(ResTarget);
+	ColumnRef  *columns = makeNode(ColumnRef);
+	RangeSubselect *rows = makeNode(RangeSubselect);
+
+	columns->fields = list_make1(makeNode(A_Star));
+	columns->location = -1;
+	star->val = (Node *) columns;
+	star->location = -1;
+	select->targetList = list_make1(star);
+	select->fromClause = list_make1(copyObject(declaration->range));
+	rows->subquery = (Node *) select;
+	rows->alias = makeAlias(declaration->range->relname, NIL);
+	return (Node *) rows;
+}
+
+static void
+changed_rows_error_callback(void *argument)
+{
+	errhint("Triggers see only the columns of the changed rows: write them without a schema, or leave capture at 'pull'.");
+}
+
+/*
+ * Whether the key can be told of a row that a trigger sees, which has no system
+ * columns; it is known to be right for rows of the relation.
+ */
+static void
+check_captured_key(const Reading *reading, RawStmt *raw)
+{
+	ErrorContextCallback callback = {error_context_stack, changed_rows_error_callback, NULL};
+
+	castNode(SelectStmt, raw->stmt)->fromClause = list_make1(changed_rows(reading->declaration));
+	error_context_stack = &callback;
+	(void) parse_analyze_fixedparams(raw, reading->text, NULL, 0, NULL);
+	error_context_stack = callback.previous;
+}
+
 /*
  * Reads one text and notes its columns.  The rights of the source's owner and
  * its search_path must be in force.
@@ -482,6 +526,7 @@ declaration_read_part(Declaration *declaration, Part part)
 	Reading		reading = {declaration, &declaration_parts[part], declaration->texts[part], false};
 	ErrorContextCallback error_context;
 	RawStmt	   *raw;
+	RawStmt	   *copy;
 	Query	   *query;
 	ListCell   *cell;
 	int			number = 0;
@@ -495,6 +540,7 @@ declaration_read_part(Declaration *declaration, Part part)
 	error_context_stack = &error_context;
 
 	raw = parse_list(&reading);
+	copy = copyObject(raw);
 	castNode(SelectStmt, raw->stmt)->fromClause = list_make1(copyObject(declaration->range));
 	query = parse_analyze_fixedparams(raw, reading.text, NULL, 0, NULL);
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
@@ -508,6 +554,8 @@ declaration_read_part(Declaration *declaration, Part part)
 				 position_of(&reading, location)));
 	/* the columns that are read, and the right to read them */
 	cdp_check_permissions(query);
+	if (reading.rule->meaning == MEANS_KEY && strcmp(declaration->capture, "pull") != 0)
+		check_captured_key(&reading, copy);
 	foreach (cell, query->targetList)
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, cell);

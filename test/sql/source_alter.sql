@@ -93,5 +93,25 @@ SELECT email, country, record_count FROM cdp.profiles ORDER BY email;
 SELECT count(*) FROM cdp_data.source_column;
 SELECT cdp.grant_access('pg_monitor', 'writer');
 
+-- Texts that stay go on to mean what they meant, wherever another part is changed.
+CREATE SCHEMA one;
+CREATE SCHEMA two;
+CREATE FUNCTION one.label(text) RETURNS text LANGUAGE sql IMMUTABLE RETURN 'one ' || $1;
+CREATE FUNCTION two.label(text) RETURNS text LANGUAGE sql IMMUTABLE RETURN 'two ' || $1;
+CREATE TABLE shop.labelled (id text, mail text);
+INSERT INTO shop.labelled VALUES ('1', 'label@example.org');
+SET search_path = one, public;
+SELECT cdp.create_source('labelled', 'shop.labelled', record_key => 'id', identifiers => 'mail AS email', traits => 'label(id) AS label');
+SET search_path = two, public;
+SELECT cdp.alter_source('labelled', time_zone => 'UTC');
+SELECT search_path FROM cdp_data.source WHERE name = 'labelled';
+CALL cdp.refresh();
+SELECT cdp.get_text(traits, 'label') AS label FROM cdp_data.contribution WHERE source = 'labelled';
+SELECT cdp.alter_source('labelled', traits => 'label(id) AS label');
+SELECT search_path FROM cdp_data.source WHERE name = 'labelled';
+CALL cdp.refresh();
+SELECT cdp.get_text(traits, 'label') AS label FROM cdp_data.contribution WHERE source = 'labelled';
+RESET search_path;
+DROP SCHEMA one, two CASCADE;
 DROP SCHEMA shop CASCADE;
 SELECT cdp.teardown(false);

@@ -167,9 +167,9 @@ SELECT * FROM noted;
 UPDATE cdp_data.source_state SET needs_full = false;
 DELETE FROM cdp_data.captured_key;
 TRUNCATE live.visit, live.contact;
-SELECT name, needs_full FROM cdp_data.source_state ORDER BY name;
+SELECT * FROM noted;
 SELECT count(*) AS people FROM person;
-UPDATE cdp_data.source_state SET needs_full = false;
+DELETE FROM cdp_data.captured_key;
 
 -- ---------- partitions ----------
 CREATE TABLE live.click (id bigint NOT NULL, cookie text, at timestamptz NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
@@ -251,7 +251,7 @@ DROP EXTENSION cdp;
 INSERT INTO live.visit VALUES (5, 1, 'ann@example.org', 'k1', 10, '2024-01-01');
 CREATE EXTENSION cdp;
 SELECT cdp.setup();
-SELECT name, needs_full FROM cdp_data.source_state WHERE needs_full;
+SELECT source, record_key FROM cdp_data.captured_key ORDER BY captured_id DESC LIMIT 1;
 SELECT source, reason, detail FROM cdp.rejected_records WHERE record_key IS NULL;
 INSERT INTO live.visit VALUES (6, 1, 'ann@example.org', 'k1', 10, '2024-01-01');
 SELECT source, record_key FROM cdp_data.captured_key WHERE source = 'web' ORDER BY captured_id DESC LIMIT 1;

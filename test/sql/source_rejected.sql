@@ -130,6 +130,27 @@ DELETE FROM app.scores;
 CALL cdp.refresh(allow_deletes => true);
 SELECT email, plan, churn_risk FROM cdp.profiles WHERE plan IS NOT NULL ORDER BY email;
 
+-- What stops a source says nothing about anybody: messages that may quote a value are replaced.
+CREATE TABLE app.guest (id text, mail text, born text);
+INSERT INTO app.guest VALUES ('ok', 'ok@example.org', '1984-12-31'), ('secret', 'secret@example.org', '31/12/1984');
+CREATE FUNCTION app.checked(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+$$BEGIN IF value = 'secret' THEN RAISE EXCEPTION 'bad key of %', value USING HINT = 'It is ' || value; END IF; RETURN value; END$$;
+SELECT cdp.create_source('guest', 'app.guest', record_key => 'id', identifiers => 'mail AS email', filter => $$ born::date > '1900-01-01' $$);
+CALL cdp.refresh('guest', on_error => 'report');
+SELECT cdp.alter_source('guest', record_key => 'app.checked(id)', reset => ARRAY['filter']);
+CALL cdp.refresh('guest', on_error => 'report');
+SELECT cdp.alter_source('guest', record_key => 'id', filter => $$ (mail || '.table')::regclass IS NOT NULL $$);
+CALL cdp.refresh('guest', on_error => 'report');
+SELECT cdp.alter_source('guest', filter => $$ mail::tsquery IS NOT NULL $$);
+UPDATE app.guest SET mail = mail || ' secret';
+CALL cdp.refresh('guest', on_error => 'report');
+CALL cdp.refresh('guest');
+SELECT count(*) AS values_in_log FROM cdp.refresh_log WHERE message ~ 'secret|1984';
+SELECT last_error, last_hint FROM cdp.sources WHERE source = 'guest';
+-- about the declaration and rights the server says it
+ALTER TABLE app.guest DROP COLUMN mail;
+CALL cdp.refresh('guest', on_error => 'report');
+
 DROP VIEW what;
 DROP SCHEMA app CASCADE;
 SELECT cdp.teardown(false);

@@ -131,7 +131,7 @@ is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM shop.customer WHERE 
 $publisher->safe_psql('postgres', 'TRUNCATE shop.visit');
 catch_up();
 is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM shop.visit'), '0', 'TRUNCATE is applied');
-is($subscriber->safe_psql('postgres', 'SELECT string_agg(name, $$ $$ ORDER BY name) FROM cdp_data.source_state WHERE needs_full'), 'web',
+is($subscriber->safe_psql('postgres', 'DELETE FROM cdp_data.captured_key WHERE record_key IS NULL RETURNING source'), 'web',
 	'TRUNCATE: a full compare follows');
 
 # The subscription is still at work, and what is written here by ordinary sessions is seen as well.
