@@ -18,7 +18,8 @@ CREATE FUNCTION cdp.note_realtime_failure(expression_id integer, state text, mes
 AS $note$
 BEGIN
     INSERT INTO cdp_data.expression_state AS s (expression_id, status, error, sqlstate, hint, failed_since)
-    VALUES ($1, 'failed', cdp.without_values(state, message), state, $4, pg_catalog.now())
+    VALUES ($1, 'failed', cdp.without_values(state, message), state,
+            CASE WHEN cdp.without_values(state, message) = message THEN $4 END, pg_catalog.now())
     ON CONFLICT ON CONSTRAINT expression_state_pkey DO UPDATE
     SET status = 'failed', error = EXCLUDED.error, sqlstate = EXCLUDED.sqlstate, hint = EXCLUDED.hint,
         failed_since = COALESCE(s.failed_since, EXCLUDED.failed_since)

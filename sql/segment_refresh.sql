@@ -145,10 +145,14 @@ COMMENT ON FUNCTION cdp.evaluate_pass(integer[]) IS
 CREATE FUNCTION cdp.without_values(sqlstate text, message text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT CASE WHEN "left"(sqlstate, 2) = ANY (ARRAY['22', '23']) THEN pg_catalog.regexp_replace(message, '"[^"]*"', '"..."', 'g') ELSE message END;
+    -- Errors about values quote them, and a value may hold quotes itself; what a function raises may hold anything.
+    SELECT CASE
+        WHEN "left"(sqlstate, 2) = ANY (ARRAY['22', '23']) THEN pg_catalog.regexp_replace(message, '".*"', '"..."')
+        WHEN "left"(sqlstate, 2) = ANY (ARRAY['08', '0A', '21', '25', '28', '3F', '40', '42', '53', '54', '55', '57', '58', 'HV', 'XX']) THEN message
+        ELSE pg_catalog.concat('a function that it calls fails (SQLSTATE ', sqlstate, ')') END;
 END;
 COMMENT ON FUNCTION cdp.without_values(text, text) IS
-'Internal: the message of an error without what it quotes, where that may be the value of a person.';
+'Internal: the message of an error without what may be the value of a person: what it quotes, or all that a function raises.';
 
 CREATE FUNCTION cdp.note_failed_expression(refresh_id bigint, expression_id integer, started timestamptz, sqlstate text, message text, hint text) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -160,7 +164,8 @@ DECLARE
     reason text := cdp.without_values($4, $5);
     advice text := CASE
         WHEN $4 IN ('42703', '42883', '42P01', '3F000') THEN 'Bring back what was dropped or renamed, or mend the definition; the next refresh evaluates it again.'
-        WHEN $6 <> '' THEN $6
+        -- where the message is not shown whole, its hint may hold values as well
+        WHEN $6 <> '' AND reason = $5 THEN $6
         WHEN $4 = '42501' THEN 'Grant what is missing to its owner, or give it to another role.'
         ELSE 'Mend the definition, or the data that it fails for; the next refresh evaluates it again.' END;
 BEGIN

@@ -43,6 +43,7 @@
 #include "cdp.h"
 #include "query.h"
 #include "segment/pass.h"
+#include "segment/realtime.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(cdp_evaluate_pass);
@@ -771,6 +772,7 @@ cdp_evaluate_pass(PG_FUNCTION_ARGS)
 				 errmsg("expression_ids of cdp.evaluate_pass must not be null")));
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	realtime_require_writer(get_relname_relid("segment_member", get_namespace_oid("cdp_data", false)));
 	pass = palloc0(sizeof(Pass));
 	pass->context = AllocSetContextCreate(caller, "cdp pass", ALLOCSET_DEFAULT_SIZES);
 	load_expressions(pass, PG_GETARG_ARRAYTYPE_P(0));

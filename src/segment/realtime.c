@@ -395,8 +395,9 @@ ids_of_array(ArrayType *array, int *count)
 	return ids;
 }
 
-static void
-require_writer(Oid relation)
+/* Whoever evaluates runs texts of their owners, for what is stored: so it takes the right to store it. */
+void
+realtime_require_writer(Oid relation)
 {
 	if (pg_class_aclcheck(relation, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
 		ereport(ERROR,
@@ -431,7 +432,7 @@ cdp_evaluate_profiles(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s of cdp.evaluate_profiles must not be null", i == 0 ? "profile_ids" : "cause")));
 	cache = realtime_cache();
-	require_writer(cache->member);
+	realtime_require_writer(cache->member);
 	if (PG_ARGISNULL(1) && !cache->has_realtime)
 		PG_RETURN_INT64(0);
 	ids = ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &count);
@@ -576,7 +577,7 @@ cdp_expire_segments(PG_FUNCTION_ARGS)
 				(errcode(PG_ARGISNULL(0) ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("batch of cdp.expire_segments must be from 1 to %d", EXPIRE_BATCH_MAX)));
 	batch = PG_GETARG_INT32(0);
-	require_writer(realtime_cache()->member);
+	realtime_require_writer(realtime_cache()->member);
 	if (!may_commit && IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

@@ -19,6 +19,7 @@ typedef struct RealtimeEvent
 	int			moved_count;
 } RealtimeEvent;
 
+extern void realtime_require_writer(Oid relation);
 extern void realtime_init(void);
 extern void realtime_event(const RealtimeEvent *event);
 extern void realtime_collect(const int64 *moved, int count);

@@ -12,6 +12,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 
 #include "cdp.h"
 #include "identity/settings.h"
@@ -45,9 +46,22 @@ source_owner_find_for(SourceOwner *owner, const char *kind, const char *name, co
 						 quote_identifier(GetUserNameFromId(storage_owner(), false)), kind, alter)));
 }
 
+/*
+ * The same for a source.  What its text yields is for the storage: so the
+ * caller must be able to write it, or else a reader would see rows of tables that
+ * only the owner may read.
+ */
 void
 source_owner_find(SourceOwner *owner, const char *source, const char *role)
 {
+	Oid			state = get_relname_relid("source_state", get_namespace_oid("cdp_data", false));
+
+	if (pg_class_aclcheck(state, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to read source \"%s\"", source),
+				 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'writer').",
+						 GetUserNameFromId(GetUserId(), false))));
 	source_owner_find_for(owner, "source", source, role);
 }
 

@@ -23,7 +23,7 @@ SELECT cdp.create_computed_trait('inverse', $$ 1.0 / count(*) $$);
 SELECT cdp.create_computed_trait('amount', $$ sum(event.amount) $$);
 CALL cdp.refresh();
 SELECT * FROM now_in WHERE segment IN ('s01', 's12', 's13', 's14') ORDER BY 1;
-UPDATE shop.person SET code = 'secret', changed = changed + interval '1 day' WHERE id = 2;
+UPDATE shop.person SET code = 'sec"ret', changed = changed + interval '1 day' WHERE id = 2;
 INSERT INTO shop.sale VALUES (4, 'bob@example.org', 'sale', 5, '2026-02-04'), (5, 'bob@example.org', 'sale', 5, '2026-02-05');
 CALL cdp.refresh();
 SELECT * FROM now_in WHERE segment IN ('s03', 's13', 's14') ORDER BY 1;
@@ -42,6 +42,16 @@ CALL cdp.refresh();
 SELECT * FROM now_in WHERE segment IN ('s13') ORDER BY 1;
 SELECT email, round(inverse, 2) AS inverse FROM cdp.profiles ORDER BY email;
 SELECT count(*) FROM cdp_data.expression_state WHERE status <> 'ok' OR error IS NOT NULL OR hint IS NOT NULL OR failed_since IS NOT NULL;
+
+-- What a function raises may be the value of a person, and so may its hint.
+CREATE FUNCTION shop.judge(text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RAISE EXCEPTION 'bad person %', $1 USING HINT = 'ask ' || $1; END $$;
+SELECT cdp.create_segment('judged', $$ shop.judge(profile.email) $$), cdp.create_segment('judged_at_once', $$ count(*) > 0 AND shop.judge(profile.email) $$, refresh => 'realtime');
+CALL cdp.refresh_segments(ARRAY['judged'], on_error => 'report');
+SELECT cdp.track('{"email": "cem@example.org"}', 'sale', '2026-02-05', record_key => 'j1') IS NOT NULL AS tracked;
+SELECT name, error, sqlstate, hint FROM cdp_data.expression JOIN cdp_data.expression_state USING (expression_id) WHERE name LIKE 'judged%' ORDER BY 1;
+SELECT count(*) FROM cdp.refresh_log WHERE message LIKE '%example.org%';
+SELECT cdp.drop_segment('judged'), cdp.drop_segment('judged_at_once'), cdp.retract('track', 'j1') \g /dev/null
+DROP FUNCTION shop.judge;
 
 -- A function that is dropped, a column that goes, and what needs them.
 CREATE FUNCTION shop.is_big(numeric) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 12';

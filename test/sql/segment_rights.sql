@@ -96,6 +96,10 @@ SELECT cdp.create_segment('in_bonn', $$ (SELECT s.city FROM hidden.staff AS s WH
 SET ROLE regress_cdp_reader;
 SELECT part, result, inputs, note FROM cdp.explain_segment('in_bonn', cdp.resolve('email', 'ann@x.org'));
 RESET ROLE;
+-- evaluating for everybody is for those who may write what comes out
+SET ROLE regress_cdp_reader;
+SELECT cdp.evaluate_pass(ARRAY(SELECT e.expression_id FROM cdp_data.expression AS e WHERE e.name = 'in_bonn'));
+RESET ROLE;
 -- whoever may read no profiles has no previews, and previews are with the caller's rights
 SET ROLE regress_cdp_platform;
 SELECT members FROM cdp.preview_segment($$ EXISTS (SELECT FROM hidden.staff AS s WHERE s.email = profile.email) $$);
