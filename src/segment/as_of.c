@@ -103,7 +103,7 @@ cdp_segment_at(PG_FUNCTION_ARGS)
 	cdp_set_option("jit", "off");
 	query = cdp_query_prepare_parameters(sql, "cdp.segment_at", &type, 1);
 	cdp_query_bind(query, &clock);
-	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, store_id, result);
+	expression_run(segment, &owner, query, CDP_QUERY_PARALLEL, store_id, result);
 	cdp_query_free(query);
 	source_owner_leave(&owner);
 	return (Datum) 0;

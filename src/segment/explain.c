@@ -227,8 +227,10 @@ evaluate(Explanation *explanation, List *items)
 		char	   *message = message_for_caller(explanation, error);
 
 		item->is_null = true;
-		/* where something is not known of an earlier time, the hint says what to do */
-		item->error = error->hint == NULL || !explanation->is_as_of ? message : psprintf("%s (%s)", message, error->hint);
+		/* where something is not known of an earlier time, the hint says what to do; it may quote values as the message does */
+		item->error = error->hint == NULL || !explanation->is_as_of || strcmp(message, error->message) != 0
+			? message
+			: psprintf("%s (%s)", message, error->hint);
 		return;
 	}
 	foreach (cell, items)
@@ -602,7 +604,7 @@ explain_query(Explanation *explanation)
 										 "cdp.explain_segment", &type, 1);
 	cdp_query_refuse_temporary(query);
 	cdp_query_bind(query, &person);
-	(void) cdp_query_run(query, 0, receive_membership, item);
+	expression_run(segment, &owner, query, 0, receive_membership, item);
 	cdp_query_free(query);
 	source_owner_leave(&owner);
 	add_line(explanation, 0, "query", pstrdup(segment->definition), item)->is_decisive = true;

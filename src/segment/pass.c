@@ -20,6 +20,7 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -531,7 +532,8 @@ run_query(Pass *pass, AudienceSet *ids)
 				 errhint("Let it select profile_id.")));
 	if (type != INT8OID)
 		reader.path = find_coercion_pathway(INT8OID, type, COERCION_EXPLICIT, &function);
-	if (reader.path == COERCION_PATH_NONE || reader.path == COERCION_PATH_ARRAYCOERCE)
+	/* a cast of somebody's own may take more arguments, or come to NULL */
+	if (reader.path == COERCION_PATH_NONE || reader.path == COERCION_PATH_ARRAYCOERCE || function >= FirstNormalObjectId)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the first column of the query of segment \"%s\" is of type %s, which cannot be cast to bigint",

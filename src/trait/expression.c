@@ -26,6 +26,7 @@
 #include "parser/analyze.h"
 #include "parser/parse_coerce.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -162,6 +163,45 @@ expression_enter(const Expression *expression, SourceOwner *owner)
 	else
 		source_owner_find_for(owner, expression->is_segment ? "segment" : "computed trait", expression->name, expression->owner);
 	source_owner_enter(owner);
+}
+
+/*
+ * Runs a query of an expression's text, as its owner, for a caller who asks about
+ * it.  Who is no member of the owner learns of an error of the text only that
+ * there is one, since its message may hold what the owner alone may read.
+ */
+void
+expression_run(const Expression *expression, const SourceOwner *owner, CdpQuery *query, int flags,
+			   CdpRowCallback callback, void *argument)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		may_see = has_privs_of_role(owner->caller, owner->role);
+	const char *role = GetUserNameFromId(owner->role, false);
+
+	PG_TRY();
+	{
+		(void) cdp_query_run(query, flags, callback, argument);
+	}
+	PG_CATCH();
+	{
+		if (!may_see)
+		{
+			MemoryContext error_context = MemoryContextSwitchTo(context);
+			ErrorData  *error = CopyErrorData();
+
+			if (cdp_is_about_text(error))
+			{
+				FlushErrorState();
+				ereport(ERROR,
+						(errcode(error->sqlerrcode),
+						 errmsg("the text of %s \"%s\" fails", expression->is_segment ? "segment" : "computed trait", expression->name),
+						 errhint("The message may hold what only its owner may read: a member of role %s sees it.", quote_identifier(role))));
+			}
+			MemoryContextSwitchTo(error_context);
+		}
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 /* ---------- errors ---------- */

@@ -8,6 +8,7 @@
 
 #include "access/tupdesc.h"
 #include "nodes/pg_list.h"
+#include "query.h"
 #include "source/owner.h"
 
 /* A row of cdp_data.expression. */
@@ -53,6 +54,8 @@ extern Expression *expression_find(const char *kind, const char *name, bool miss
 extern Expression *expression_of_caller(text *predicate);
 extern bool expression_has_settings_of(const Expression *a, const Expression *b);
 extern void expression_enter(const Expression *expression, SourceOwner *owner);
+extern void expression_run(const Expression *expression, const SourceOwner *owner, CdpQuery *query, int flags,
+						   CdpRowCallback callback, void *argument);
 extern char *expression_statement(List *expressions, ExpressionShape shape, int flags);
 extern char *expression_shared_statement(List *expressions, int flags, int shares);
 extern char *expression_cast(const char *sql, TupleDesc given, const Oid *types);

@@ -208,6 +208,7 @@ receive_numeric(const char *data, Size length)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("a number in a state is invalid")));
+	pfree(message.data);
 	return result;
 }
 
@@ -378,7 +379,14 @@ cdp_value_compare(char tag, const char *a, Size a_length, const char *b, Size b_
 	int			order = 0;
 
 	if (tag == VALUE_NUMERIC)
-		order = DatumGetInt32(DirectFunctionCall2(numeric_cmp, receive_numeric(a, a_length), receive_numeric(b, b_length)));
+	{
+		Datum		left = receive_numeric(a, a_length);
+		Datum		right = receive_numeric(b, b_length);
+
+		order = DatumGetInt32(DirectFunctionCall2(numeric_cmp, left, right));
+		pfree(DatumGetPointer(left));
+		pfree(DatumGetPointer(right));
+	}
 	if (order == 0)
 		order = memcmp(a, b, Min(a_length, b_length));
 	if (order == 0 && a_length != b_length)

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -165,6 +166,7 @@ most_frequent(const FrequencyState *state)
 	{
 		const FrequencyEntry *entry = frequency_entry(state, offset);
 
+		CHECK_FOR_INTERRUPTS();
 		if (best == NULL || entry->count > best->count ||
 			(entry->count == best->count &&
 			 cdp_value_compare((char) state->tag, entry->bytes, entry->length, best->bytes, best->length) < 0))

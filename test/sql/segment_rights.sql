@@ -96,6 +96,20 @@ SELECT cdp.create_segment('in_bonn', $$ (SELECT s.city FROM hidden.staff AS s WH
 SET ROLE regress_cdp_reader;
 SELECT part, result, inputs, note FROM cdp.explain_segment('in_bonn', cdp.resolve('email', 'ann@x.org'));
 RESET ROLE;
+SET ROLE regress_cdp_analyst;
+CREATE FUNCTION bench.judge(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE EXCEPTION 'a secret of somebody'; END $$;
+SET ROLE regress_cdp_platform;
+SELECT cdp.create_segment('judged', query => $$ SELECT p.profile_id FROM cdp.profiles AS p WHERE bench.judge(p.email) $$, owner => 'regress_cdp_analyst'),
+       cdp.create_segment('judged_each', $$ bench.judge(profile.email) $$, owner => 'regress_cdp_analyst');
+SET ROLE regress_cdp_reader;
+SELECT * FROM cdp.explain_segment('judged', cdp.resolve('email', 'ann@x.org'));
+SELECT * FROM cdp.segment_at('judged_each', now());
+SELECT result, note FROM cdp.explain_segment('judged_each', cdp.resolve('email', 'ann@x.org'));
+SET ROLE regress_cdp_platform;
+SELECT * FROM cdp.segment_at('judged_each', now());
+SELECT cdp.drop_segment('judged'), cdp.drop_segment('judged_each');
+RESET ROLE;
+DROP FUNCTION bench.judge;
 -- evaluating for everybody is for those who may write what comes out
 SET ROLE regress_cdp_reader;
 SELECT cdp.evaluate_pass(ARRAY(SELECT e.expression_id FROM cdp_data.expression AS e WHERE e.name = 'in_bonn'));

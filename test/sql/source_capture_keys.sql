@@ -82,7 +82,15 @@ SELECT source, reason, detail FROM cdp.rejected_records WHERE source LIKE 'file%
 CREATE TABLE shop.visit (id bigint, n bigint);
 CREATE FUNCTION shop.visit_key(shop.visit) RETURNS text LANGUAGE sql IMMUTABLE RETURN $1.id::text;
 SELECT cdp.create_source('visit', 'shop.visit', record_key => 'tableoid, id', identifiers => 'n AS crm_id', capture => 'queue');
-SELECT cdp.create_source('visit', 'shop.visit', record_key => 'shop.visit.id', identifiers => 'n AS crm_id', capture => 'immediate');
+-- (PostgreSQL 16 says more of it)
+DO $$
+DECLARE hint text;
+BEGIN
+    PERFORM cdp.create_source('visit', 'shop.visit', record_key => 'shop.visit.id', identifiers => 'n AS crm_id', capture => 'immediate');
+EXCEPTION WHEN undefined_table THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RAISE INFO '%: %', SQLERRM, hint;
+END $$;
 SELECT cdp.create_source('visit', 'shop.visit', record_key => 'tableoid, shop.visit.id', identifiers => 'n AS crm_id');
 SELECT cdp.alter_source('visit', capture => 'queue');
 SELECT cdp.alter_source('visit', record_key => 'shop.visit_key(visit)', capture => 'queue');
