@@ -5,10 +5,12 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
 #include "cdp.h"
 #include "segment/realtime.h"
 #include "segment/worker.h"
-#include "utils/builtins.h"
 
 #if PG_VERSION_NUM >= 180000
 PG_MODULE_MAGIC_EXT(.name = "cdp", .version = CDP_VERSION);
@@ -58,6 +60,13 @@ cdp_type_name(Oid type)
 	const char *name = format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
 
 	return strncmp(name, "pg_catalog.", 11) == 0 ? name + 11 : name;
+}
+
+/* The current role as a literal that the parameter role of cdp.grant_access takes. */
+const char *
+cdp_quoted_caller(void)
+{
+	return quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false)));
 }
 
 /* For qsort and bsearch. */

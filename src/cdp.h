@@ -29,6 +29,7 @@
 
 extern MemoryContext cdp_aggregate_context(FunctionCallInfo fcinfo);
 extern const char *cdp_type_name(Oid type);
+extern const char *cdp_quoted_caller(void);
 extern int	cdp_compare_int64(const void *left, const void *right);
 
 #endif							/* CDP_H */

@@ -142,8 +142,8 @@ graph_begin_writing(LOCKMODE lockmode)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied for the storage of cdp"),
-					 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'writer').",
-							 GetUserNameFromId(GetUserId(), false))));
+					 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'writer').",
+							 cdp_quoted_caller())));
 	}
 	LockRelationOid(relations->namespace, RowExclusiveLock);
 	LockRelationOid(relations->record, lockmode);
@@ -164,8 +164,8 @@ graph_check_readable(void)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied for the storage of cdp"),
-					 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'reader').",
-							 GetUserNameFromId(GetUserId(), false))));
+					 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'reader').",
+							 cdp_quoted_caller())));
 }
 
 /*

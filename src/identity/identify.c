@@ -415,8 +415,8 @@ find_stored(FunctionCallInfo fcinfo, int column)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for the storage of cdp"),
-				 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'reader').",
-						 GetUserNameFromId(GetUserId(), false))));
+				 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'reader').",
+						 cdp_quoted_caller())));
 
 	heap = table_open(relations->identifier, AccessShareLock);
 	memset(&scan, 0, sizeof(scan));

@@ -133,8 +133,8 @@ graph_relations(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for the storage of cdp"),
-				 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'reader'), or 'writer', or 'admin'.",
-						 GetUserNameFromId(GetUserId(), false))));
+				 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'reader'), or 'writer', or 'admin'.",
+						 cdp_quoted_caller())));
 
 	/* Set before anything is read, so that an invalidation meanwhile counts. */
 	relations.storage = found.storage = storage_relation(schema, "storage");
@@ -500,8 +500,8 @@ cdp_require_storage(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for the storage of cdp"),
-				 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'reader').",
-						 GetUserNameFromId(GetUserId(), false))));
+				 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'reader').",
+						 cdp_quoted_caller())));
 	PG_RETURN_VOID();
 }
 

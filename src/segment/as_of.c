@@ -51,7 +51,7 @@ require_reader(void)
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied for view cdp.%s", views[i]),
 					 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'reader').",
-							 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))))));
+							 cdp_quoted_caller())));
 	}
 }
 

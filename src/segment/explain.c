@@ -752,6 +752,20 @@ cdp_explain_segment(PG_FUNCTION_ARGS)
 	{
 		explain_query(&explanation);
 		top = linitial(explanation.lines);
+		if (!explanation.segment->include_anonymous)
+		{
+			known = add_item(&explanation, true, "profile.is_known");
+			evaluate_all(&explanation);
+			if (known->error == NULL && !known->is_null && !DatumGetBool(known->value))
+			{
+				Line	   *condition = add_line(&explanation, 1, "condition", pstrdup("profile.is_known"), known);
+
+				condition->note = pstrdup("people without an identifier of a person are left out");
+				condition->is_decisive = true;
+				top->result->value = BoolGetDatum(false);
+				top->result->is_null = false;
+			}
+		}
 		top->note = note_of_person(&person, PG_GETARG_INT64(1), outcome(top) == 1, false, false);
 		put_lines(&explanation, (ReturnSetInfo *) fcinfo->resultinfo);
 		return (Datum) 0;

@@ -403,8 +403,8 @@ realtime_require_writer(Oid relation)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to evaluate segments"),
-				 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'writer').",
-						 GetUserNameFromId(GetUserId(), false))));
+				 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'writer').",
+						 cdp_quoted_caller())));
 }
 
 /*

@@ -60,8 +60,8 @@ source_owner_find(SourceOwner *owner, const char *source, const char *role)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to read source \"%s\"", source),
-				 errhint("The owner of the storage runs SELECT cdp.grant_access('%s', 'writer').",
-						 GetUserNameFromId(GetUserId(), false))));
+				 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'writer').",
+						 cdp_quoted_caller())));
 	source_owner_find_for(owner, "source", source, role);
 }
 

@@ -163,7 +163,7 @@ check_arguments(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to refresh"),
 				 errhint("The owner of the storage runs SELECT cdp.grant_access(%s, 'writer').",
-						 quote_literal_cstr(quote_identifier(GetUserNameFromId(GetUserId(), false))))));
+						 cdp_quoted_caller())));
 }
 
 /* Every name that is asked for must be that of a source. */

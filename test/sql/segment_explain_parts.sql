@@ -150,6 +150,13 @@ SELECT place, result, note FROM cdp.explain_segment('dividing', id_of('m1')) WHE
 
 DROP FUNCTION id_of;
 DROP SCHEMA shop CASCADE;
+-- people without an identifier of a person are left out of a query, too
+SELECT cdp.create_segment('everybody', query => 'SELECT profile_id FROM cdp.profiles', include_anonymous => false);
+SELECT cdp.track('{"anonymous_id": "nobody"}', 'visit', now(), record_key => 'anonymous') \g /dev/null
+CALL cdp.refresh(on_error => 'report');
+SELECT depth, part, result, is_decisive, note FROM cdp.explain_segment('everybody', cdp.resolve('anonymous_id', 'nobody'));
+SELECT cdp.alter_segment('everybody', include_anonymous => true);
+SELECT depth, part, result, is_decisive, note FROM cdp.explain_segment('everybody', cdp.resolve('anonymous_id', 'nobody'));
 SELECT cdp.teardown(false);
 DROP OWNED BY explain_owner, explain_reader, explain_other;
 DROP ROLE explain_owner, explain_reader, explain_other;
