@@ -124,7 +124,7 @@ load_expressions(Pass *pass, ArrayType *ids)
 	Oid			rows;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT e.expression_id, e.changed_at, COALESCE(s.status OPERATOR(pg_catalog.=) 'new', true)"
+	if (SPI_execute_with_args("SELECT e.expression_id, e.changed_at, COALESCE(s.status OPERATOR(pg_catalog.=) 'new', true), COALESCE(s.status OPERATOR(pg_catalog.=) 'ok', false)"
 							  " FROM pg_catalog.unnest($1) WITH ORDINALITY AS u(id, place)"
 							  " JOIN cdp_data.expression AS e ON e.expression_id OPERATOR(pg_catalog.=) u.id"
 							  " LEFT JOIN cdp_data.expression_state AS s ON s.expression_id OPERATOR(pg_catalog.=) u.id ORDER BY u.place",
@@ -142,6 +142,7 @@ load_expressions(Pass *pass, ArrayType *ids)
 		found[i] = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &is_null));
 		pass->expressions[i].changed_at = DatumGetTimestampTz(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_null));
 		pass->expressions[i].is_new = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &is_null));
+		pass->expressions[i].is_ok = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 4, &is_null));
 	}
 	SPI_finish();
 	if (pass->count == 0)

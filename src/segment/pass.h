@@ -25,6 +25,7 @@ typedef struct PassExpression
 	Expression *expression;
 	TimestampTz changed_at;		/* of the definition that is evaluated */
 	bool		is_new;			/* never evaluated, or its definition changed since */
+	bool		is_ok;			/* evaluated as it is defined, and not failed since */
 	bool		is_valid;		/* still so when the results are written */
 	AudienceSet before;			/* members when the pass began */
 	AudienceSet members;		/* members by what it read */

@@ -20,6 +20,12 @@
  *	  that is done.  Nobody but a pass writes the others.  Of those whose note S
  *	  does see, it sees what they are, except that an id that has retired may
  *	  have its row in cdp.profiles for a while: the pass leaves it out (pass.c).
+ *	  An expression may be unknown to writers whose transaction began before it
+ *	  was declared or altered, and they may not have taken the lock, as nothing
+ *	  was evaluated in real time; and writers leave out one that has failed.
+ *	  So whether or not there is anything to write, a pass with one that is not
+ *	  "ok" yet waits for whoever writes, and then takes the lock.  One that fails
+ *	  for a writer meanwhile is called "ok" only by a pass that took the lock.
  * 3. Of people who are not noted, no data changed since S.  What others wrote
  *	  of them since (cdp.expire_segments) differs from what S tells by the clock
  *	  alone.  A difference that the pass does not see, it does not write; and
@@ -38,6 +44,7 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -519,15 +526,18 @@ write_due(Writing *writing, const PassRelation *wanted, const PassRelation *need
 				   false);
 }
 
-/* How it went, for each expression. */
+/*
+ * How it went, for each expression.  Without the lock, one that failed for a
+ * writer meanwhile is left failed.
+ */
 static void
-write_state(const Writing *writing)
+write_state(const Writing *writing, bool is_locked)
 {
 	const Pass *pass = writing->pass;
-	Oid			types[] = {INT4ARRAYOID, INT8ARRAYOID, INT4ARRAYOID};
+	Oid			types[] = {INT4ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, BOOLOID};
 	Datum	   *members = cdp_palloc0_array(Datum, pass->count + 1);
 	Datum	   *ids = cdp_palloc0_array(Datum, pass->count + 1);
-	Datum		values[3];
+	Datum		values[4];
 
 	for (int i = 0; i < pass->count; i++)
 	{
@@ -543,15 +553,43 @@ write_state(const Writing *writing)
 	values[0] = PointerGetDatum(construct_array(ids, pass->count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 	values[1] = int64_array(members, pass->count);
 	values[2] = writing->valid;
+	values[3] = BoolGetDatum(is_locked);
 	if (SPI_execute_with_args("INSERT INTO cdp_data.expression_state AS t (expression_id, status, evaluated_at, members)"
 							  " SELECT u.id, 'ok', pg_catalog.now(), CASE WHEN e.kind OPERATOR(pg_catalog.=) 'segment' THEN u.members END"
 							  " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS u(id, members)"
 							  " JOIN cdp_data.expression AS e ON e.expression_id OPERATOR(pg_catalog.=) u.id"
 							  " WHERE u.id OPERATOR(pg_catalog.=) ANY ($3)"
+							  " AND ($4 OR NOT e.is_realtime OR EXISTS (SELECT FROM cdp_data.expression_state AS s"
+							  "  WHERE s.expression_id OPERATOR(pg_catalog.=) u.id AND s.status OPERATOR(pg_catalog.=) 'ok'))"
 							  " ON CONFLICT ON CONSTRAINT expression_state_pkey DO UPDATE SET status = 'ok', evaluated_at = EXCLUDED.evaluated_at,"
 							  " members = EXCLUDED.members, error = NULL, sqlstate = NULL, hint = NULL, failed_since = NULL",
-							  3, types, values, NULL, false, 0) < 0)
+							  4, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not note how a pass went");
+}
+
+/* Whether writers may not have evaluated some of the expressions in real time. */
+static bool
+has_unknown(const Pass *pass)
+{
+	for (int i = 0; i < pass->count; i++)
+		if (pass->expressions[i].expression->is_realtime && !pass->expressions[i].is_ok)
+			return true;
+	return false;
+}
+
+/*
+ * Waits until those have ended who write now.  Nobody waits for us meanwhile:
+ * others who begin know what is declared.
+ */
+static void
+wait_for_writers(void)
+{
+	Oid			id = get_relname_relid("record", get_namespace_oid("cdp_data", false));
+	LOCKTAG		tag;
+
+	/* all of them hold RowExclusiveLock on it, or more */
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, id);
+	WaitForLockers(tag, ShareLock, false);
 }
 
 /*
@@ -566,7 +604,8 @@ pass_write(Pass *pass, Snapshot snapshot)
 	PassRelation changed = {0};
 	PassRelation wanted = {0};
 	PassRelation needless = {0};
-	bool		has_news;
+	bool		is_unknown = has_unknown(pass);
+	bool		must_lock;
 	int			level;
 
 	/* As much as possible before others have to wait. */
@@ -587,17 +626,19 @@ pass_write(Pass *pass, Snapshot snapshot)
 	if (pass->has_due)
 		find_changed_due(&writing, &wanted, &needless);
 	AtEOXact_GUC(true, level);
-	has_news = !pass_relation_is_empty(&pass->entered) || !pass_relation_is_empty(&pass->exited) || !pass_relation_is_empty(&changed) ||
+	must_lock = is_unknown || !pass_relation_is_empty(&pass->entered) || !pass_relation_is_empty(&pass->exited) || !pass_relation_is_empty(&changed) ||
 		!pass_relation_is_empty(&wanted) || !pass_relation_is_empty(&needless);
 
+	if (is_unknown)
+		wait_for_writers();
 	SPI_connect();
-	if (has_news)
+	if (must_lock)
 	{
 		if (SPI_execute("LOCK TABLE cdp_data.segment_member IN SHARE ROW EXCLUSIVE MODE", false, 0) < 0)
 			elog(ERROR, "could not lock the members of segments");
 	}
 	check_definitions(&writing);
-	if (has_news)
+	if (must_lock)
 	{
 		find_noted(&writing, snapshot);
 		write_members(&writing);
@@ -611,7 +652,7 @@ pass_write(Pass *pass, Snapshot snapshot)
 	 */
 	(void) run(&writing, "SELECT FROM cdp_data.expression_state AS s WHERE s.expression_id OPERATOR(pg_catalog.=) ANY ($1) ORDER BY s.expression_id DESC FOR UPDATE", false);
 	check_definitions(&writing);
-	write_state(&writing);
+	write_state(&writing, must_lock);
 	SPI_finish();
 	pass_relation_end(&changed);
 	pass_relation_end(&wanted);

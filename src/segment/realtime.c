@@ -65,13 +65,15 @@ PG_FUNCTION_INFO_V1(cdp_expire_segments);
 /*
  * Before a real-time call writes.  Evaluations for everybody hold this lock
  * against us; to wait for them with other locks in hand would be a deadlock.
+ * Who only puts work off takes it as well: an evaluation writes the times in
+ * cdp_data.expression_due anew.
  */
 static void
 begin_writing(void)
 {
 	RealtimeCache *cache = realtime_cache();
 
-	if (cache->has_realtime && !IsolationUsesXactSnapshot())
+	if (cache->has_realtime)
 		LockRelationOid(cache->member, RowExclusiveLock);
 }
 
@@ -479,8 +481,10 @@ cdp_evaluate_profiles(PG_FUNCTION_ARGS)
 /*
  * Locks people who are due, in the order in which they are, passing over those
  * that somebody else has locked: whoever it is evaluates them as well, or they
- * are still due for the next call.  No lock is taken on the list itself, since
- * writers come to it with the lock of the person in hand.
+ * are still due for the next call.  The entry in the list is locked with them,
+ * so that it is ours to replace: what somebody puts off meanwhile comes after.
+ * Writers come to it with the lock of the person in hand, or with none; hence
+ * the person first, and no waiting.
  */
 static int
 lock_due(int batch, TimestampTz until, int64 *ids, bool *are_put_off)
@@ -494,7 +498,7 @@ lock_due(int batch, TimestampTz until, int64 *ids, bool *are_put_off)
 	cdp_statement(&plan, "SELECT d.profile_id, d.due_at OPERATOR(pg_catalog.=) '-infinity'"
 						 " FROM cdp_data.expression_due AS d JOIN cdp_data.profile AS p ON p.profile_id OPERATOR(pg_catalog.=) d.profile_id"
 						 " WHERE d.due_at OPERATOR(pg_catalog.<=) $1 ORDER BY d.due_at USING OPERATOR(pg_catalog.<) LIMIT $2"
-						 " FOR NO KEY UPDATE OF p SKIP LOCKED",
+						 " FOR NO KEY UPDATE OF p, d SKIP LOCKED",
 				  2, types);
 	if (SPI_execute_plan(plan, arguments, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for whoever is due");
