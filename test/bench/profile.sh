@@ -36,7 +36,10 @@ sql()
 # that handing over their results costs.
 settings()
 {
-	if [ "$1" = 0 ]; then
+	if [ "${1#partitionwise }" != "$1" ]; then
+		# as the planner likes it: each process has whole partitions
+		echo "SET max_parallel_workers_per_gather = ${1#partitionwise }; SET enable_partitionwise_aggregate = on;"
+	elif [ "$1" = 0 ]; then
 		echo 'SET max_parallel_workers_per_gather = 0;'
 	else
 		echo "SET max_parallel_workers_per_gather = $1; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;"
@@ -215,10 +218,16 @@ sql <<-SQL
 	-- the same where the records of a person lie together
 	CREATE TABLE together AS SELECT * FROM contribution ORDER BY person;
 	VACUUM (FREEZE, ANALYZE) together;
+	-- and where they lie scattered, but all of a person in one partition
+	CREATE TABLE partitioned (LIKE contribution) PARTITION BY HASH (person);
+	$(for part in 0 1 2 3 4 5 6 7; do echo "CREATE TABLE partitioned_$part PARTITION OF partitioned FOR VALUES WITH (MODULUS 8, REMAINDER $part);"; done)
+	INSERT INTO partitioned SELECT * FROM contribution;
+	VACUUM (FREEZE, ANALYZE) partitioned;
 SQL
 baseline="SELECT person, jsonb_object_agg(key, value) AS value FROM (
 		SELECT DISTINCT ON (person, key) person, key, value FROM record, jsonb_each(traits) ORDER BY person, key, observed_at DESC) AS winner GROUP BY person"
 together='SELECT person, cdp.profile_agg(value) AS value FROM together GROUP BY person'
+partitioned='SELECT person, cdp.profile_agg(value) AS value FROM partitioned GROUP BY person'
 merged='SELECT person, cdp.profile_agg(value) AS value FROM contribution GROUP BY person'
 winners='SELECT person, cdp.profile_agg(value)::jsonb AS value FROM contribution GROUP BY person'
 built='SELECT person, cdp.profile_agg(cdp.profile_build(source, observed_at, traits, record_key)) AS value FROM record GROUP BY person'
@@ -231,12 +240,14 @@ measure baseline 0 "SELECT count(value) FROM ($baseline) AS result" \
 	merged_parallel 2 "SELECT count(value) FROM ($merged) AS result" \
 	together 0 "SELECT count(value) FROM ($together) AS result" \
 	together_parallel 2 "SELECT count(value) FROM ($together) AS result" \
+	partitioned 'partitionwise 0' "SELECT count(value) FROM ($partitioned) AS result" \
+	partitioned_parallel 'partitionwise 2' "SELECT count(value) FROM ($partitioned) AS result" \
 	winners 0 "SELECT count(value) FROM ($winners) AS result" \
 	winners_parallel 2 "SELECT count(value) FROM ($winners) AS result" \
 	built 0 "SELECT count(value) FROM ($built) AS result" \
 	built_parallel 2 "SELECT count(value) FROM ($built) AS result"
 printf '%-60s %12s %12s %12s\n' "merging $records records, 5 of 4 traits for each person" 'ms' 'us/record' 'ms, 2 workers'
-for line in 'baseline DISTINCT ON over jsonb_each, jsonb_object_agg' 'merged cdp.profile_agg' 'together cdp.profile_agg, records of a person together' 'winners cdp.profile_agg, winners as jsonb' 'built cdp.profile_agg(cdp.profile_build), from the jsonb'; do
+for line in 'baseline DISTINCT ON over jsonb_each, jsonb_object_agg' 'merged cdp.profile_agg' 'together cdp.profile_agg, records of a person together' 'partitioned cdp.profile_agg, table partitioned by person' 'winners cdp.profile_agg, winners as jsonb' 'built cdp.profile_agg(cdp.profile_build), from the jsonb'; do
 	name=${line%% *}
 	printf '%-60s %12.0f %12.2f %12.0f\n' "${line#* }" "${median_of[$name]}" "$(awk -v ms="${median_of[$name]}" -v n="$records" 'BEGIN { print ms * 1000 / n }')" "${median_of[${name}_parallel]}"
 done
@@ -245,4 +256,5 @@ report 'the same with the winners as jsonb' "${median_of[baseline]}" "${median_o
 sql -c "$(settings 2)" -c "EXPLAIN (COSTS off) $together" -c "EXPLAIN (COSTS off) $merged"
 report 'cdp.profile_agg, 2 workers / none, records of a person together' "${median_of[together_parallel]}" "${median_of[together]}" 'at most' 1
 report 'the same with the records of a person scattered' "${median_of[merged_parallel]}" "${median_of[merged]}" 'at most' 1
+report 'the same with the table partitioned by person (partitionwise)' "${median_of[partitioned_parallel]}" "${median_of[partitioned]}" 'at most' 1
 sql -c 'DROP SCHEMA profile_bench CASCADE'
