@@ -22,7 +22,7 @@ from dbt.cli.main import dbtRunner
 TOP = Path(__file__).resolve().parents[2]
 PACKAGE = TOP / "dbt"
 DATABASE = "shop"
-ROLES = ("dbt_production", "dbt_developer", "cdp_owner")
+ROLES = ("dbt_production", "dbt_developer", "dbt_reader", "cdp_owner")
 failures = 0
 
 
@@ -97,6 +97,7 @@ def create_database():
     connection.close()
     connection = connect()
     connection.cursor().execute((PACKAGE / "example/grants.sql").read_text())
+    connection.cursor().execute("CREATE ROLE dbt_reader")
     connection.close()
 
 
@@ -333,14 +334,59 @@ def check_tests_fail(project, database):
 # Models beside those of the example, for what it has no use of.
 OPTIONS = {
     "by_meta.sql": """-- depends_on: {{ ref('customer_refresh') }}
-{{ config(materialized='cdp_audience', meta={'output': 'table', 'columns': ['email', 'Country code']}, alias='known people',
+{{ config(materialized='cdp_audience', meta={'owner': 'the CRM team', 'output': 'table', 'columns': ['email', 'Country code']}, alias='known people',
         indexes=[{'columns': ['email']}], grants={'select': ['dbt_developer']}) }}
 profile.is_known -- a comment at the end""",
     "divides.sql": """{{ config(materialized='cdp_audience') }}
 1 / (profile.event_count - profile.event_count) > 0""",
     "changing.sql": """-- depends_on: {{ ref('customer_refresh') }}
-{{ config(materialized='cdp_audience', output=env_var('AUDIENCE_OUTPUT'), include_anonymous=false, columns=['Country code']) }}
+{{ config(materialized='cdp_audience', output=env_var('AUDIENCE_OUTPUT'), include_anonymous=false, columns=['Country code'],
+        grants={'select': [env_var('AUDIENCE_READER')]}) }}
 profile.event_count >= 0""",
+    "commented.sql": """{{ config(materialized='cdp_audience') }}
+/* It's a query /* of no table */ */ -- of the platform's
+(select profile_id from cdp.profiles -- "cdp.people
+where is_known) union (select null::bigint); -- done;
+;""",
+    "literals.sql": """{{ config(materialized='cdp_audience') }}
+-- It's a predicate
+profile.is_known AND 'one
+-- two; /* three */' || $a$it's
+-- four$a$ <> E'it\\'s
+-- five' /* a comment;
+of two lines */ AND 'yes;' = 'yes;' -- done
+;""",
+    "counted.sql": """{{ config(materialized='cdp_audience') }}
+(select count(*) from {{ ref('stg_contacts') }}) > 100 AND profile.is_known""",
+    "midnight.sql": """{{ config(materialized='cdp_audience', time_zone='Asia/Tokyo') }}
+profile.is_known AND to_char(timestamptz '2026-01-01 00:00+00', 'HH24') = '09'""",
+    "typed.sql": """{{ config(materialized='cdp_refresh', sources=['crm']) }}
+select source, {{ env_var('TYPED') }} as typed from {{ ref('crm') }}""",
+    "contracted.sql": """{{ config(materialized='cdp_refresh', sources=['crm']) }}
+select source from {{ ref('crm') }}""",
+    "email.sql": """{{ config(materialized='table') }}
+select * from (values ('1', 'e1', 'c', null), ('2', null, null, 'b c'), ('e1', 'e3', null, null)) as v(key, email, ab, a)""",
+    "node_edges.sql": """{{ config(materialized='table') }}
+{{ cdp.identity_edges(ref('email'), 'key', {'email': 'email', 'a b': 'ab', 'a': 'a'}) }}
+union all
+{{ cdp.identity_edges(ref('email'), 'key', {'e': 'email'}, source='email 1') }}""",
+    "nodes.sql": """select email.key, people.component
+from ({{ cdp.connected_components(ref('node_edges')) }}) as people join {{ ref('email') }} as email on people.node = {{ cdp.record_node(ref('email'), 'email.key') }}""",
+    "options.yml": """version: 2
+models:
+  - name: contracted
+    config: {contract: {enforced: true}}
+    columns:
+      - {name: source, data_type: integer}
+  - name: by_meta
+    description: "all whose name is 'known'"
+    config: {persist_docs: {relation: true, columns: true}}
+    columns:
+      - {name: crm_id, description: number of the contact}
+      - name: profile_id
+        data_tests:
+          - cdp.no_orphan:
+              config: {where: "email is not null"}""",
     "broken.sql": """{{ config(materialized='cdp_source', record_key='profile_id', profile_id='profile_id', traits='1 AS one') }}
 {{ ref('customer_rfm_scores') }}""",
     "some.sql": """{{ config(materialized='cdp_refresh', sources=['ids', 'broken'], report_errors=true, full_compare=true,
@@ -354,14 +400,14 @@ select id, email, newsletter from {{ ref('stg_contacts') }} where newsletter""",
 select * from {{ ref('queued') }}""",
     "regions.sql": """-- depends_on: {{ ref('customer_refresh') }}
 {{ config(materialized='table') }}
-select r.*, p.country in ('DE', 'AT') as is_near from {{ ref('customer_rfm') }} as r join {{ source('cdp', 'profiles') }} as p using (profile_id)""",
+select r.*, nullif(p.country in ('DE', 'AT'), false) as is_near from {{ ref('customer_rfm') }} as r join {{ source('cdp', 'profiles') }} as p using (profile_id)""",
     "region_models.sql": """{{ config(materialized='table') }}
 {{ cdp.lifetime_models(ref('regions'), family='pareto_nbd', group_by='is_near', options='cdp.lifetime_options(prior_deviation => 1)') }}""",
     "region_values.sql": """{{ config(materialized='table') }}
 {{ cdp.lifetime_value(ref('regions'), ref('region_models'), horizon='90 days', join_by='is_near') }}""",
     "components.sql": """{{ cdp.connected_components(ref('numbers'), node_type='bigint') }}""",
     "numbers.sql": """select * from (values (1, 2), (2, 3), (7, null)) as v(a, b)""",
-    "quoted.sql": """select {{ cdp.normalize('email', "'O''Brien+x@Gmail.com'", provider_rules=true) }} as email, {{ cdp.normalize('digits', "'0 1-2'") }} as digits,
+    "quoted.sql": """select {{ cdp.normalize('email', "'O''Brien+x@Gmail.com'", provider_rules=true) }} as email, {{ cdp.normalize('digits', "'0 1-2'") }} as digits, {{ cdp.normalize('phone', "'+49 30 901820'") }} as phone,
     {{ cdp.literal(["it's", 'b']) }} as texts, {{ cdp.trait_value(cdp.profile_of("it's", 'now()', '1', {"it's": '5'}), "it's", type='bigint') }} as five""",
 }
 
@@ -375,13 +421,13 @@ def check_options(project, database):
     shown = {"ids.sql": re.search(r"^```jinja\n([^`]*profile_id='profile_id'[^`]*)^```", page, re.MULTILINE)[1]}
     show = re.search(r'^dbt show --inline "(.*)"$', page, re.MULTILINE)[1]
     for name, text in (OPTIONS | shown).items():
-        (folder / name).write_text("{#- " + name + " -#}\n" + text.replace("HOOK", hook) + "\n")
-    os.environ["AUDIENCE_OUTPUT"] = "incremental"
+        (folder / name).write_text(("" if name.endswith(".yml") else "{#- " + name + " -#}\n") + text.replace("HOOK", hook) + "\n")
+    os.environ |= {"AUDIENCE_OUTPUT": "incremental", "AUDIENCE_READER": "dbt_developer", "TYPED": "1"}
     database.run("ALTER TABLE analytics.raw_contacts ADD COLUMN code text; UPDATE analytics.raw_contacts SET code = country")
     project.path("models/staging/stg_contacts.sql").write_text("select * from {{ ref('raw_contacts') }}")
     source = project.path("models/sources/crm.sql")
     source.write_text(source.read_text().replace("country, newsletter", 'country, newsletter, code AS "Country code"'))
-    run = project.dbt("run", "--full-refresh", "--select", "stg_contacts+", "path:models/options", "--exclude", "divides", "ids", "broken", "some")
+    run = project.dbt("run", "--full-refresh", "--select", "stg_contacts+", "path:models/options", "--exclude", "divides", "ids", "broken", "some", "contracted")
     equal(run.failed(), [], "all models are built by a full refresh")
     contains(run.output, "source orders (full)", "a full refresh compares every source in full")
     equal("WARNING" in run.output, False, "options in meta are read without a warning")
@@ -389,10 +435,16 @@ def check_options(project, database):
           True, "options in meta, a name and a column that need quotes")
     ok(database.value("SELECT has_table_privilege('dbt_developer', 'analytics.\"known people\"', 'SELECT')"), "grants of an audience")
     equal(database.value("SELECT count(*) FROM pg_index WHERE indrelid = 'analytics.\"known people\"'::regclass"), 2, "indexes of an audience")
+    equal(database.value("SELECT obj_description(c.oid) || '; ' || col_description(c.oid, 5) FROM pg_class AS c WHERE c.oid = 'analytics.\"known people\"'::regclass"),
+          "all whose name is 'known'; number of the contact", "descriptions of an audience and its columns")
     equal(database.rows("SELECT node, component FROM analytics.components ORDER BY 1"), [(1, 1), (2, 1), (3, 1), (7, 7)], "components of numbers")
-    equal(database.rows("SELECT email, digits, texts, five FROM analytics.quoted"), [("o'brien@gmail.com", "012", ["it's", "b"], 5)], "texts with quotes")
+    equal(database.rows("SELECT email, digits, phone, texts, five FROM analytics.quoted"), [("o'brien@gmail.com", "012", "+4930901820", ["it's", "b"], 5)], "texts with quotes")
     equal(database.rows("SELECT count(*), bool_and((purchase_model::jsonb->>'family') = 'pareto_nbd') FROM analytics.region_models"), [(2, True)], "a model for each group")
-    ok(database.value("SELECT count(*) = (SELECT count(*) FROM analytics.customer_rfm) FROM analytics.region_values"), "each customer is scored by the model of their group")
+    ok(database.value("SELECT count(*) = (SELECT count(*) FROM analytics.customer_rfm) FROM analytics.region_values"), "each customer is scored by the model of their group, and those without a group by theirs")
+    equal(database.value("SELECT count(DISTINCT component) FROM analytics.nodes"), 3, "no node of one thing is that of another, whatever the names of sources and identifiers")
+    project.dbt("test", "--select", "by_meta")
+    check_bodies(project, database)
+    check_changes(project, database)
 
     # Triggers go with the table that dbt drops; the refresh puts them on the new one.
     triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'analytics.subscribers'::regclass"
@@ -431,6 +483,51 @@ def check_options(project, database):
     run = project.dbt("show", "--inline", show, "--output", "json", target="dev")
     equal(run.nodes["inline_query"].agate_table[0][0], database.value("SELECT count(*) FROM cdp.profiles WHERE newsletter"), "a predicate is counted before it is a model")
     shutil.rmtree(folder)
+
+
+def check_bodies(project, database):
+    """Predicates and queries with comments, literals and parentheses."""
+    equal(dict(database.rows("SELECT name, is_query FROM cdp.segments WHERE name IN ('commented', 'literals', 'counted')")),
+          {"commented": True, "literals": False, "counted": False}, "what is a query, and what a predicate")
+    definition = database.value("SELECT definition FROM cdp.segments WHERE name = 'literals'")
+    equal([part for part in ("'one\n-- two; /* three */'", "$a$it's\n-- four$a$", "E'it\\'s\n-- five'", "'yes;'") if part not in definition], [],
+          "what looks like a comment in a literal stays")
+    equal([part for part in ("comment", "predicate", "done") if part in definition], [], "comments do not")
+    known = database.value("SELECT count(*) FROM cdp.profiles WHERE is_known")
+    project.dbt("run", "--select", "commented", "literals", "counted", "midnight", target="dev")
+    for schema in ("analytics", "dbt_developer"):
+        counts = database.rows(f"""SELECT (SELECT count(*) FROM {schema}.commented), (SELECT count(*) FROM {schema}.literals), (SELECT count(*) FROM {schema}.counted),
+            (SELECT count(*) FROM {schema}.midnight)""")
+        equal(counts, [(known,) * 4], f"all of them mean the same in each target ({schema})")
+
+
+def check_changes(project, database):
+    """What was built before has other columns or grants."""
+    os.environ["TYPED"] = "'one'::text"
+    run = project.dbt("run", "--select", "typed")
+    equal(database.rows("SELECT source, typed FROM analytics.typed"), [("crm", "one")], "a column of a view can change its type")
+    run = project.dbt("run", "--select", "contracted", target="dev", fails=True)
+    contains(run.message("contracted"), "enforced contract", "a view that breaks its contract fails")
+    equal(database.value("SELECT to_regclass('dbt_developer.contracted')"), None, "and is not made")
+
+    database.run("ALTER TABLE analytics.changing ALTER email TYPE integer USING NULL")
+    run = project.dbt("run", "--select", "changing")
+    contains(run.message("changing"), "SELECT", "an incremental audience is built anew when the type of a column changes")
+    run = project.dbt("run", "--select", "changing")
+    equal(run.message("changing"), "ADDED 0, CHANGED 0, REMOVED 0", "and only then")
+    for output in ("incremental", "view"):
+        for reader in ("dbt_developer", "dbt_reader"):
+            os.environ |= {"AUDIENCE_OUTPUT": output, "AUDIENCE_READER": reader}
+            project.dbt("run", "--select", "changing")
+            equal(database.value("SELECT array_agg(grantee::regrole::text) FROM pg_class, aclexplode(relacl) WHERE oid = 'analytics.changing'::regclass AND grantee <> relowner"), [reader],
+                  f"who is no longer named by grants loses them ({output})")
+    os.environ["AUDIENCE_READER"] = "dbt_developer"
+
+    before = database.platform()
+    run = project.dbt("build", "--empty", "--select", "crm", "customer_refresh", "lapsed_vip")
+    equal(run.message("crm"), "CHECKED, NOT REGISTERED", "where dbt puts empty relations in the place of others, nothing is registered")
+    equal([name for name, content in database.platform().items() if content != before[name]], [], "and nothing of the platform changes")
+    project.dbt("run", "--select", "crm", "customer_refresh", "lapsed_vip")
 
 
 def check_catalog(project, database):

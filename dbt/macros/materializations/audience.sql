@@ -29,6 +29,9 @@
         {% do cdp.put_view(target_relation, existing_relation, members) %}
         {% do store_raw_result('main', message='VIEW', code='VIEW', rows_affected=0) %}
     {% else %}
+        {% if not cdp.is_registered() %}
+            {% do cdp.set_time_zone() %}
+        {% endif %}
         {% do cdp.put_audience(target_relation, existing_relation, members, output == 'incremental') %}
     {% endif %}
 
@@ -39,8 +42,26 @@
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
+{#-
+    Whether a body without comments is a query.  One in parentheses is, unless what
+    comes after them makes it an operand: (select ...) > 3 is a predicate.
+-#}
 {% macro is_query(body) %}
-    {{ return(modules.re.match('^[\\s(]*(select|with|table|values)\\b', body, modules.re.IGNORECASE) is not none) }}
+    {%- set found = namespace(depth=0, start=none, answer=none) -%}
+    {%- for token in cdp.tokens(body) if found.answer is none and token.strip() -%}
+        {%- if found.start is none and token | lower in ['select', 'with', 'table', 'values'] -%}
+            {%- set found.start = found.depth -%}
+        {%- elif token == '(' -%}
+            {%- set found.depth = found.depth + 1 -%}
+        {%- elif found.start is none -%}
+            {%- set found.answer = false -%}
+        {%- elif token == ')' -%}
+            {%- set found.depth = found.depth - 1 -%}
+        {%- elif found.depth < found.start -%}
+            {%- set found.answer = token | lower in ['union', 'intersect', 'except', 'order', 'limit', 'offset', 'fetch'] -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found.start is not none and found.answer is not false) }}
 {% endmacro %}
 
 {#-
@@ -100,6 +121,12 @@ where member.segment = {{ cdp.literal(segment) }}
     {{ return(sql) }}
 {% endmacro %}
 
+{#- Days and hours of the statement that is built next are those of the segment, until the transaction ends. -#}
+{% macro set_time_zone() %}
+    {% call statement('time_zone') %}select pg_catalog.set_config('TimeZone',
+        coalesce({{ cdp.literal(cdp.option('time_zone')) }}, (select value from cdp.options where name = 'time_zone')), true){% endcall %}
+{% endmacro %}
+
 {#- Who enters keeps that time from build to build, where there is a table that knows it. -#}
 {% macro compiled_members_sql(body, existing_relation, output) %}
     {%- set definition = cdp.strip_comments(body) -%}
@@ -128,10 +155,17 @@ where profile.profile_id in (
     takes the place of the old one in one transaction.
 -#}
 {% macro put_audience(target_relation, existing_relation, members, incremental) %}
-    {%- set wants_columns = get_columns_in_query(members) -%}
-    {%- set has_columns = [] if existing_relation is none else adapter.get_columns_in_relation(existing_relation) | map(attribute='name') | list -%}
-    {% if incremental and existing_relation is not none and existing_relation.is_table and not should_full_refresh() and wants_columns == has_columns %}
-        {% set changes = cdp.merge_audience(target_relation, members, wants_columns) %}
+    {%- set merges = false -%}
+    {%- set temporary = none -%}
+    {% if incremental and existing_relation is not none and existing_relation.is_table and not should_full_refresh() %}
+        {%- set temporary = make_temp_relation(target_relation) -%}
+        {% call statement('members') %}{{ get_create_table_as_sql(True, temporary, members) }}{% endcall %}
+        {%- set members = 'select * from ' ~ temporary -%}
+        {%- set columns = cdp.columns_of(temporary) -%}
+        {%- set merges = columns == cdp.columns_of(existing_relation) -%}
+    {% endif %}
+    {% if merges %}
+        {% set changes = cdp.merge_audience(target_relation, temporary, columns | map('first') | list) %}
         {% set message = 'ADDED %s, CHANGED %s, REMOVED %s' | format(changes[0], changes[1], changes[2]) %}
         {% do store_raw_result('main', message=message, code='MERGE', rows_affected=(changes[0] | int) + (changes[1] | int) + (changes[2] | int)) %}
     {% else %}
@@ -145,13 +179,15 @@ where profile.profile_id in (
         {% endif %}
         {% do adapter.rename_relation(intermediate_relation, target_relation) %}
     {% endif %}
-    {% do apply_grants(target_relation, config.get('grants'), should_revoke=should_revoke(existing_relation, full_refresh_mode=True)) %}
+    {% if temporary is not none %}
+        {% do run_query('drop table ' ~ temporary) %}
+    {% endif %}
+    {% do apply_grants(target_relation, config.get('grants'), should_revoke=should_revoke(existing_relation, full_refresh_mode=not merges)) %}
     {% do persist_docs(target_relation, model) %}
 {% endmacro %}
 
-{#- How many rows were added, changed and removed. -#}
-{% macro merge_audience(relation, members, columns) %}
-    {%- set temporary = make_temp_relation(relation) -%}
+{#- Writes the rows of a temporary table that differ; how many were added, changed and removed. -#}
+{% macro merge_audience(relation, temporary, columns) %}
     {%- set names = [] -%}
     {%- set assignments = [] -%}
     {%- for column in columns -%}
@@ -159,8 +195,6 @@ where profile.profile_id in (
         {%- do assignments.append(cdp.quoted(column) ~ ' = new.' ~ cdp.quoted(column)) -%}
     {%- endfor -%}
     {%- set names = names | join(', ') -%}
-    {% call statement('members') %}create temporary table {{ temporary }} as
-{{ members }}{% endcall %}
     {% do run_query('analyze ' ~ temporary) %}
     {%- set counts = run_query('with removed as (
         delete from ' ~ relation ~ ' as old where not exists (select from ' ~ temporary ~ ' as new where new.profile_id = old.profile_id) returning 1
@@ -172,6 +206,5 @@ where profile.profile_id in (
         select new.* from ' ~ temporary ~ ' as new
         where not exists (select from ' ~ relation ~ ' as old where old.profile_id = new.profile_id) returning 1
     ) select (select count(*) from added), (select count(*) from changed), (select count(*) from removed)') -%}
-    {% do run_query('drop table ' ~ temporary) %}
     {{ return([counts[0][0], counts[0][1], counts[0][2]]) }}
 {% endmacro %}

@@ -34,8 +34,9 @@
 
 {#- The relation that the body of a cdp_source model names; an error when it is anything else. -#}
 {% macro relation_of_body(body) %}
-    {%- set text = cdp.strip_comments(body) -%}
-    {%- set name = modules.re.match('^(?:"(?:[^"]|"")+"|\\w+)(?:\\s*\\.\\s*(?:"(?:[^"]|"")+"|\\w+)){0,2}$', text) -%}
+    {#- With --empty, dbt makes a subquery of a ref(). -#}
+    {%- set text = modules.re.sub('^\\(select \\* from (.+) where false limit 0\\).*$', '\\1', cdp.strip_comments(body)) -%}
+    {%- set name = modules.re.match('^(?:"(?:[^"]|"")+"|[\\w$]+)(?:\\s*\\.\\s*(?:"(?:[^"]|"")+"|[\\w$]+)){0,2}$', text) -%}
     {%- if not name -%}
         {%- do exceptions.raise_compiler_error("the body of a cdp_source model is one relation, for example {{ ref('stg_contacts') }}.  Put a query into a model of its own, and refer to that one here.") -%}
     {%- endif -%}

@@ -2,7 +2,7 @@
 
 {% macro normalize(kind, value, default_region=none, provider_rules=none) -%}
     {%- if kind == 'phone' -%}
-        cdp.normalize_phone({{ value }}, {{ cdp.literal(default_region) }})
+        cdp.normalize_phone({{ value }}, {{ cdp.literal('ZZ' if default_region is none else default_region) }})
     {%- elif kind == 'email' and provider_rules is not none -%}
         cdp.normalize_email({{ value }}, {{ cdp.literal(provider_rules) }})
     {%- elif kind in ['email', 'uuid', 'digits', 'lower', 'exact'] -%}
@@ -12,10 +12,17 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#-
+    Nodes are texts: what they are, the name of that in quotes, and the key or value.
+    So no two things have the same node, whatever words and spaces are in their names.
+-#}
+{% macro record_node(relation, key, source=none) -%}
+    {{ cdp.literal('record ' ~ cdp.quoted(relation.identifier if source is none else source) ~ ' ') }} || ({{ key }})::text
+{%- endmacro %}
+
 {% macro identity_edges(relation, key, identifiers, source=none) -%}
-    {%- set prefix = (source if source is not none else relation.identifier) ~ ' ' -%}
     {%- for namespace, value in identifiers.items() %}
-    select {{ cdp.literal(prefix) }} || ({{ key }}) as a, {{ cdp.literal(namespace ~ ' ') }} || ({{ value }}) as b
+    select {{ cdp.record_node(relation, key, source) }} as a, {{ cdp.literal('identifier ' ~ cdp.quoted(namespace) ~ ' ') }} || ({{ value }})::text as b
     from {{ relation }}
     {%- if not loop.last %}
     union all

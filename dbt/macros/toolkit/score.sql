@@ -53,10 +53,11 @@
         cdp.expected_spend(models.spend_model, customer.{{ rfm }}) as expected_spend,
         cdp.lifetime_value(models.purchase_model, models.spend_model, customer.{{ rfm }}, {{ cdp.literal(horizon) }},
             discount_per_year => {{ discount_per_year }}, margin => {{ margin }}) as lifetime_value
-    from {{ relation }} as customer
+    from (select * from {{ relation }}) as customer
     {%- if join_by is not none %}
-    join {{ models }} as models using ({{ join_by }})
+    {#- As arrays, of which two with NULL are equal: customers without a group have a model, too. #}
+    join (select * from {{ models }}) as models on array[models.{{ join_by }}] = array[customer.{{ join_by }}]
     {%- else %}
-    cross join {{ models }} as models
+    cross join (select * from {{ models }}) as models
     {%- endif %}
 {%- endmacro %}

@@ -4,4 +4,4 @@ select people.component as person,
         'first_name': 'contact.first_name', 'country': 'contact.country'
     }) }} as profile
 from {{ ref('stg_contacts') }} as contact
-join {{ ref('contact_people') }} as people on people.node = 'stg_contacts ' || contact.id
+join {{ ref('contact_people') }} as people on people.node = {{ cdp.record_node(ref('stg_contacts'), 'contact.id') }}
