@@ -223,7 +223,7 @@ CREATE FUNCTION cdp.evaluate_step(refresh_id bigint, is_atomic boolean, attempt 
 AS $step$
 #variable_conflict use_column
 DECLARE
-    -- Beyond so many, people who changed meanwhile are left to cdp.expire_segments() and the next refresh.
+    -- Beyond so many, people who changed meanwhile are left to cdp.expire_segments() and the next refresh (MOST_AGAIN in src/segment/pass_write.c).
     most_again CONSTANT integer := 1000;
     started CONSTANT timestamptz := pg_catalog.clock_timestamp();
     -- Before the snapshot of the pass and to the end of the transaction: see src/segment/pass_write.c.

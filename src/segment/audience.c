@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -143,6 +144,13 @@ cdp_audience_datum(AudienceBuffer *buffer)
 #define GET_AUDIENCE(n) \
 	cdp_audience_bytes(PG_GETARG_VARLENA_PP(n))
 
+/* How many bytes of a text messages quote, without cutting a character. */
+static int
+shown_length(const char *text)
+{
+	return pg_mbcliplen(text, (int) strlen(text), 100);
+}
+
 /*
  * cdp.audience_in(cstring) returns cdp.audience
  *
@@ -162,12 +170,12 @@ cdp_audience_in(PG_FUNCTION_ARGS)
 	if (status == AUDIENCE_INVALID)
 		cdp_ereturn(fcinfo->context, (Datum) 0,
 					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					 errmsg("invalid input syntax for type cdp.audience: \"%.100s\"", text),
+					 errmsg("invalid input syntax for type cdp.audience: \"%.*s\"", shown_length(text), text),
 					 errdetail("%s", problem)));
 	if (status == AUDIENCE_OUT_OF_RANGE)
 		cdp_ereturn(fcinfo->context, (Datum) 0,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("id is out of range for type cdp.audience: \"%.100s\"", text),
+					 errmsg("id is out of range for type cdp.audience: \"%.*s\"", shown_length(text), text),
 					 errdetail("Ids are from 0 to 9223372036854775807.")));
 	cdp_audience_check(status, problem);
 	return cdp_audience_datum(&buffer);
@@ -543,13 +551,17 @@ cdp_audience_overlaps(PG_FUNCTION_ARGS)
 static int
 compare(FunctionCallInfo fcinfo)
 {
-	AudienceBytes left = GET_AUDIENCE(0);
-	AudienceBytes right = GET_AUDIENCE(1);
+	struct varlena *values[] = {PG_GETARG_VARLENA_PP(0), PG_GETARG_VARLENA_PP(1)};
+	AudienceBytes left = cdp_audience_bytes(values[0]);
+	AudienceBytes right = cdp_audience_bytes(values[1]);
 	int			order = memcmp(left.data, right.data, Min(left.length, right.length));
 
-	if (order != 0)
-		return order < 0 ? -1 : 1;
-	return left.length < right.length ? -1 : left.length > right.length;
+	if (order == 0)
+		order = left.length < right.length ? -1 : left.length > right.length;
+	/* a sort or the building of an index compares many before its memory is reset */
+	PG_FREE_IF_COPY(values[0], 0);
+	PG_FREE_IF_COPY(values[1], 1);
+	return order < 0 ? -1 : order > 0;
 }
 
 /*
@@ -605,15 +617,21 @@ cdp_audience_cmp(PG_FUNCTION_ARGS)
 Datum
 cdp_audience_hash(PG_FUNCTION_ARGS)
 {
-	AudienceBytes audience = GET_AUDIENCE(0);
+	struct varlena *value = PG_GETARG_VARLENA_PP(0);
+	AudienceBytes audience = cdp_audience_bytes(value);
+	uint32		hash = hash_bytes(audience.data, (int) audience.length);
 
-	return UInt32GetDatum(hash_bytes(audience.data, (int) audience.length));
+	PG_FREE_IF_COPY(value, 0);
+	return UInt32GetDatum(hash);
 }
 
 Datum
 cdp_audience_hash_extended(PG_FUNCTION_ARGS)
 {
-	AudienceBytes audience = GET_AUDIENCE(0);
+	struct varlena *value = PG_GETARG_VARLENA_PP(0);
+	AudienceBytes audience = cdp_audience_bytes(value);
+	uint64		hash = hash_bytes_extended(audience.data, (int) audience.length, (uint64) PG_GETARG_INT64(1));
 
-	return UInt64GetDatum(hash_bytes_extended(audience.data, (int) audience.length, (uint64) PG_GETARG_INT64(1)));
+	PG_FREE_IF_COPY(value, 0);
+	return UInt64GetDatum(hash);
 }

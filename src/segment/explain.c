@@ -587,23 +587,50 @@ receive_membership(void *argument, TupleTableSlot *slot)
 	item->value = slot_getattr(slot, 1, &item->is_null);
 }
 
+/* The ids that a query may call a person by: those that retired lead there. */
+static Datum
+ids_of_person(int64 person)
+{
+	Oid			types[] = {INT8OID};
+	Datum		values[] = {Int64GetDatum(person)};
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext caller;
+	bool		is_null;
+	Datum		result;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT pg_catalog.array_append(ARRAY(SELECT r.profile_id FROM cdp_data.identifier AS i"
+							  " JOIN cdp_data.profile AS r ON r.anchor OPERATOR(pg_catalog.=) i.id AND r.state OPERATOR(pg_catalog.=) 'r'"
+							  " WHERE i.profile_id OPERATOR(pg_catalog.=) $1), $1)",
+							  1, types, values, NULL, true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "could not look up the retired ids of profile " INT64_FORMAT, person);
+	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+	caller = MemoryContextSwitchTo(context);
+	result = PointerGetDatum(DatumGetArrayTypePCopy(result));
+	MemoryContextSwitchTo(caller);
+	SPI_finish();
+	return result;
+}
+
 static void
 explain_query(Explanation *explanation)
 {
 	const Expression *segment = explanation->segment;
-	Oid			type = INT8OID;
-	Datum		person = Int64GetDatum(explanation->person);
+	Oid			type = INT8ARRAYOID;
+	Datum		ids;
 	Evaluated  *item = palloc0(sizeof(Evaluated));
 	SourceOwner owner;
 	CdpQuery   *query;
 
 	if (explanation->is_as_of)
 		expression_refuse_query(segment);
+	ids = ids_of_person(explanation->person);
 	expression_enter(segment, &owner);
-	query = cdp_query_prepare_parameters(psprintf("SELECT EXISTS (SELECT FROM (%s\n) AS q(profile_id) WHERE q.profile_id OPERATOR(pg_catalog.=) $1)", cdp_query_bare(segment->definition)),
+	query = cdp_query_prepare_parameters(psprintf("SELECT EXISTS (SELECT FROM (%s\n) AS q(profile_id) WHERE q.profile_id::pg_catalog.int8 OPERATOR(pg_catalog.=) ANY ($1))", cdp_query_bare(segment->definition)),
 										 "cdp.explain_segment", &type, 1);
 	cdp_query_refuse_temporary(query);
-	cdp_query_bind(query, &person);
+	cdp_query_bind(query, &ids);
 	expression_run(segment, &owner, query, 0, receive_membership, item);
 	cdp_query_free(query);
 	source_owner_leave(&owner);

@@ -124,7 +124,7 @@ load_expressions(Pass *pass, ArrayType *ids)
 	Oid			rows;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT e.expression_id, e.changed_at, COALESCE(s.status OPERATOR(pg_catalog.=) 'new', true), COALESCE(s.status OPERATOR(pg_catalog.=) 'ok', false)"
+	if (SPI_execute_with_args("SELECT e.expression_id, e.changed_at, COALESCE(s.status OPERATOR(pg_catalog.=) 'new', true), COALESCE(s.status OPERATOR(pg_catalog.=) 'ok', false), e.xmin"
 							  " FROM pg_catalog.unnest($1) WITH ORDINALITY AS u(id, place)"
 							  " JOIN cdp_data.expression AS e ON e.expression_id OPERATOR(pg_catalog.=) u.id"
 							  " LEFT JOIN cdp_data.expression_state AS s ON s.expression_id OPERATOR(pg_catalog.=) u.id ORDER BY u.place",
@@ -143,6 +143,7 @@ load_expressions(Pass *pass, ArrayType *ids)
 		pass->expressions[i].changed_at = DatumGetTimestampTz(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_null));
 		pass->expressions[i].is_new = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 3, &is_null));
 		pass->expressions[i].is_ok = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 4, &is_null));
+		pass->expressions[i].is_ours = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(SPI_getbinval(row, SPI_tuptable->tupdesc, 5, &is_null)));
 	}
 	SPI_finish();
 	if (pass->count == 0)
@@ -552,6 +553,18 @@ run_query(Pass *pass, AudienceSet *ids)
 	cdp_query_free(query);
 }
 
+/* The settings of statements of our own; the level to end them with. */
+static int
+begin_own_statements(void)
+{
+	int			level = NewGUCNestLevel();
+
+	cdp_set_option("search_path", "pg_catalog, pg_temp");
+	cdp_set_option("jit", "off");
+	raise_work_mem(work_mem, 1);
+	return level;
+}
+
 /*
  * The people behind the ids that a query gave: a retired one leads to its
  * successor, an unknown one to nobody.
@@ -567,6 +580,7 @@ find_people(Pass *pass, AudienceSet *ids)
 	AudienceStatus status;
 	bool		nulls[] = {false};
 	Portal		portal;
+	int			level = begin_own_statements();
 
 	pass_relation_begin(&given, "given", CreateTemplateTupleDesc(1));
 	TupleDescInitEntry(given.descriptor, 1, "profile_id", INT8OID, -1, 0);
@@ -616,6 +630,7 @@ find_people(Pass *pass, AudienceSet *ids)
 	SPI_cursor_close(portal);
 	SPI_finish();
 	pass_relation_end(&given);
+	AtEOXact_GUC(true, level);
 }
 
 /* ---------- the owner's text ---------- */
@@ -631,8 +646,8 @@ is_about_expression(const ErrorData *error)
 }
 
 /*
- * Compiles and runs the text of the owner.  Returns the error that it raised, in
- * the current memory context, or NULL.
+ * Compiles and runs the text of the owner, and finds the people whom a query
+ * means.  Returns the error that came up, in the current memory context, or NULL.
  */
 static ErrorData *
 run_as_owner(Pass *pass, AudienceSet *ids)
@@ -657,6 +672,9 @@ run_as_owner(Pass *pass, AudienceSet *ids)
 		else
 			run_statement(pass);
 		source_owner_leave(&owner);
+		/* with the rights of the caller, but the memory that it takes is a matter of the query */
+		if (pass->is_query)
+			find_people(pass, ids);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner_of_resources;
@@ -804,12 +822,7 @@ cdp_evaluate_pass(PG_FUNCTION_ARGS)
 		}
 		else
 		{
-			guc_level = NewGUCNestLevel();
-			cdp_set_option("search_path", "pg_catalog, pg_temp");
-			cdp_set_option("jit", "off");
-			raise_work_mem(work_mem, 1);
-			if (pass->is_query)
-				find_people(pass, &ids);
+			guc_level = begin_own_statements();
 			find_differences(pass);
 			pass_write(pass, GetActiveSnapshot());
 			AtEOXact_GUC(true, guc_level);

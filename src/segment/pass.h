@@ -26,6 +26,7 @@ typedef struct PassExpression
 	TimestampTz changed_at;		/* of the definition that is evaluated */
 	bool		is_new;			/* never evaluated, or its definition changed since */
 	bool		is_ok;			/* evaluated as it is defined, and not failed since */
+	bool		is_ours;		/* declared by this transaction, and known to nobody else */
 	bool		is_valid;		/* still so when the results are written */
 	AudienceSet before;			/* members when the pass began */
 	AudienceSet members;		/* members by what it read */

@@ -24,8 +24,10 @@
  *	  was declared or altered, and they may not have taken the lock, as nothing
  *	  was evaluated in real time; and writers leave out one that has failed.
  *	  So whether or not there is anything to write, a pass with one that is not
- *	  "ok" yet waits for whoever writes, and then takes the lock.  One that fails
- *	  for a writer meanwhile is called "ok" only by a pass that took the lock.
+ *	  "ok" yet waits for whoever writes, and then takes the lock.  One that was
+ *	  declared in the transaction of the pass is unknown to all others until that
+ *	  ends, so they are kept from writing till then.  One that fails for a writer
+ *	  meanwhile is called "ok" only by a pass that took the lock.
  * 3. Of people who are not noted, no data changed since S.  What others wrote
  *	  of them since (cdp.expire_segments) differs from what S tells by the clock
  *	  alone.  A difference that the pass does not see, it does not write; and
@@ -59,6 +61,8 @@
 #include "statement.h"
 
 #define FETCH_ROWS	10000
+/* With more, cdp.evaluate_step evaluates nobody anew. */
+#define MOST_AGAIN	1000
 
 /* What the statements have as parameters. */
 typedef struct Writing
@@ -425,15 +429,17 @@ write_members(Writing *writing)
 /*
  * Values of traits; of those in real time not for people whose data changed
  * since.  Rows that somebody else has locked right now are left out and come to
- * the list of those to be evaluated anew, so that nobody is waited for here.
+ * the list of those to be evaluated anew, so that nobody is waited for here,
+ * unless that list becomes too long: then they are written as well.
  */
 static void
-write_values(Writing *writing, const PassRelation *changed, bool realtime, bool batch, const char *who)
+write_values(Writing *writing, bool realtime, bool batch, const char *who, bool waits)
 {
 	Pass	   *pass = writing->pass;
 	StringInfoData names;
 	StringInfoData sql;
 	int64		rows;
+	bool		too_many;
 
 	initStringInfo(&names);
 	append_columns(&names, pass, "", true, realtime, batch);
@@ -447,15 +453,17 @@ write_values(Writing *writing, const PassRelation *changed, bool realtime, bool 
 	append_columns(&sql, pass, "c.", false, realtime, batch);
 	appendStringInfo(&sql, ")::pg_catalog.record%s), free AS MATERIALIZED ("
 						   " SELECT p.profile_id FROM cdp_data.profile_row AS p WHERE p.profile_id IN (SELECT d.profile_id FROM differing AS d)"
-						   " FOR NO KEY UPDATE OF p SKIP LOCKED),"
+						   " FOR NO KEY UPDATE OF p%s),"
 						   " written AS (UPDATE cdp_data.profile_row AS t SET (%s) = ROW(",
-					 who, names.data);
+					 who, waits ? "" : " SKIP LOCKED", names.data);
 	append_columns(&sql, pass, "d.", false, realtime, batch);
 	appendStringInfoString(&sql, ") FROM differing AS d JOIN free AS f ON f.profile_id OPERATOR(pg_catalog.=) d.profile_id"
 								 " WHERE t.profile_id OPERATOR(pg_catalog.=) d.profile_id RETURNING t.profile_id)"
 								 " SELECT NULL::pg_catalog.int8, pg_catalog.count(*) FROM written AS w UNION ALL"
 								 " SELECT d.profile_id, 0 FROM differing AS d WHERE NOT EXISTS (SELECT FROM written AS w WHERE w.profile_id OPERATOR(pg_catalog.=) d.profile_id)");
 	rows = run(writing, sql.data, false);
+	/* one row tells how many were written */
+	too_many = !waits && rows - 1 + list_length(pass->again) > MOST_AGAIN;
 	for (int64 i = 0; i < rows; i++)
 	{
 		bool		is_null;
@@ -463,7 +471,7 @@ write_values(Writing *writing, const PassRelation *changed, bool realtime, bool 
 
 		if (is_null)
 			pass->changed_count += DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &is_null));
-		else
+		else if (!too_many)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(pass->context);
 			int64	   *again = palloc(sizeof(int64));
@@ -473,6 +481,8 @@ write_values(Writing *writing, const PassRelation *changed, bool realtime, bool 
 			MemoryContextSwitchTo(caller);
 		}
 	}
+	if (too_many)
+		write_values(writing, realtime, batch, who, true);
 }
 
 static void
@@ -485,11 +495,11 @@ write_all_values(Writing *writing, const PassRelation *changed)
 	level = begin_plans(changed);
 	pass_relation_register(changed);
 	if (!writing->any_noted)
-		write_values(writing, changed, true, true, "");
+		write_values(writing, true, true, "", false);
 	else
 	{
-		write_values(writing, changed, true, true, " AND NOT (c.profile_id OPERATOR(pg_catalog.=) ANY ($4))");
-		write_values(writing, changed, false, true, " AND c.profile_id OPERATOR(pg_catalog.=) ANY ($4)");
+		write_values(writing, true, true, " AND NOT (c.profile_id OPERATOR(pg_catalog.=) ANY ($4))", false);
+		write_values(writing, false, true, " AND c.profile_id OPERATOR(pg_catalog.=) ANY ($4)", false);
 	}
 	end_plans(level);
 }
@@ -567,14 +577,24 @@ write_state(const Writing *writing, bool is_locked)
 		elog(ERROR, "could not note how a pass went");
 }
 
-/* Whether writers may not have evaluated some of the expressions in real time. */
+/*
+ * Whether writers may not have evaluated some of the expressions in real time;
+ * with is_ours only those that this transaction declared.
+ */
 static bool
-has_unknown(const Pass *pass)
+has_unknown(const Pass *pass, bool is_ours)
 {
 	for (int i = 0; i < pass->count; i++)
-		if (pass->expressions[i].expression->is_realtime && !pass->expressions[i].is_ok)
+		if (pass->expressions[i].expression->is_realtime && !pass->expressions[i].is_ok && (pass->expressions[i].is_ours || !is_ours))
 			return true;
 	return false;
+}
+
+/* The relation on which all who write hold RowExclusiveLock, or more. */
+static Oid
+relation_of_writers(void)
+{
+	return get_relname_relid("record", get_namespace_oid("cdp_data", false));
 }
 
 /*
@@ -584,11 +604,9 @@ has_unknown(const Pass *pass)
 static void
 wait_for_writers(void)
 {
-	Oid			id = get_relname_relid("record", get_namespace_oid("cdp_data", false));
 	LOCKTAG		tag;
 
-	/* all of them hold RowExclusiveLock on it, or more */
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, id);
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relation_of_writers());
 	WaitForLockers(tag, ShareLock, false);
 }
 
@@ -604,7 +622,7 @@ pass_write(Pass *pass, Snapshot snapshot)
 	PassRelation changed = {0};
 	PassRelation wanted = {0};
 	PassRelation needless = {0};
-	bool		is_unknown = has_unknown(pass);
+	bool		is_unknown = has_unknown(pass, false);
 	bool		must_lock;
 	int			level;
 
@@ -636,6 +654,9 @@ pass_write(Pass *pass, Snapshot snapshot)
 	{
 		if (SPI_execute("LOCK TABLE cdp_data.segment_member IN SHARE ROW EXCLUSIVE MODE", false, 0) < 0)
 			elog(ERROR, "could not lock the members of segments");
+		/* Who begins to write before we commit would not know it either. */
+		if (has_unknown(pass, true))
+			LockRelationOid(relation_of_writers(), ShareLock);
 	}
 	check_definitions(&writing);
 	if (must_lock)

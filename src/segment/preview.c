@@ -86,9 +86,7 @@ members_by_query(const char *query)
 				 errmsg("the query of a segment must have one column, the profile ids"),
 				 errhint("Write SELECT profile_id FROM ...; ids are of type bigint.")));
 	cdp_query_free(checked);
-	return psprintf("SELECT DISTINCT q.profile_id::pg_catalog.int8 FROM (%s\n) AS q(profile_id)"
-					" JOIN cdp.profiles AS p ON p.profile_id OPERATOR(pg_catalog.=) q.profile_id",
-					cdp_query_bare(query));
+	return expression_query_statement(query, true);
 }
 
 /*

@@ -590,6 +590,9 @@ cdp_expire_segments(PG_FUNCTION_ARGS)
 	/* of the procedure call, which outlives its transactions */
 	context = AllocSetContextCreate(may_commit ? PortalContext : CurrentMemoryContext, "cdp expire", ALLOCSET_DEFAULT_SIZES);
 	SPI_connect_ext(may_commit ? SPI_OPT_NONATOMIC : 0);
+	/* what was read so far may have settled the isolation level */
+	if (may_commit)
+		SPI_commit();
 	do
 	{
 		CHECK_FOR_INTERRUPTS();

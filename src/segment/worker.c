@@ -492,6 +492,8 @@ cdp_worker_main(Datum argument)
 				 errhint("Name a role without SUPERUSER that owns the storage in cdp.worker_databases.")));
 		proc_exit(1);
 	}
+	/* under others an evaluation does not see what was committed since, and is put off, for ever here */
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("cdp worker");
 	context = AllocSetContextCreate(TopMemoryContext, "cdp worker", ALLOCSET_DEFAULT_SIZES);
 	for (;;)

@@ -56,6 +56,7 @@ extern bool expression_has_settings_of(const Expression *a, const Expression *b)
 extern void expression_enter(const Expression *expression, SourceOwner *owner);
 extern void expression_run(const Expression *expression, const SourceOwner *owner, CdpQuery *query, int flags,
 						   CdpRowCallback callback, void *argument);
+extern char *expression_query_statement(const char *query, bool include_anonymous);
 extern char *expression_statement(List *expressions, ExpressionShape shape, int flags);
 extern char *expression_shared_statement(List *expressions, int flags, int shares);
 extern char *expression_cast(const char *sql, TupleDesc given, const Oid *types);

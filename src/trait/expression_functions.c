@@ -202,6 +202,21 @@ cdp_compile_segment(PG_FUNCTION_ARGS)
 }
 
 /*
+ * The statement that yields the people behind the ids that the query of a
+ * segment gives, as an evaluation finds them: a retired id leads to its
+ * successor, an unknown one to nobody.
+ */
+char *
+expression_query_statement(const char *query, bool include_anonymous)
+{
+	return psprintf("SELECT DISTINCT p.profile_id FROM (%s\n) AS q(profile_id)\n"
+					"LEFT JOIN cdp_data.profile AS r ON r.profile_id OPERATOR(pg_catalog.=) q.profile_id::pg_catalog.int8 AND r.state OPERATOR(pg_catalog.=) 'r'\n"
+					"LEFT JOIN cdp_data.identifier AS i ON i.id OPERATOR(pg_catalog.=) r.anchor\n"
+					"JOIN cdp.profiles AS p ON p.profile_id OPERATOR(pg_catalog.=) CASE WHEN r.profile_id IS NULL THEN q.profile_id::pg_catalog.int8 ELSE i.profile_id END%s",
+					cdp_query_bare(query), include_anonymous ? "" : "\nWHERE p.is_known");
+}
+
+/*
  * cdp.segment_sql(name text) returns text
  *
  * The statement that yields the profile_id of the members of a segment, as SQL.
@@ -215,7 +230,7 @@ cdp_segment_sql(PG_FUNCTION_ARGS)
 	Expression *expression = expression_find("segment", text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 
 	if (expression->is_query)
-		PG_RETURN_TEXT_P(cstring_to_text(psprintf("SELECT DISTINCT q.profile_id FROM (%s\n) AS q(profile_id) WHERE q.profile_id IS NOT NULL", cdp_query_bare(expression->definition))));
+		PG_RETURN_TEXT_P(cstring_to_text(expression_query_statement(expression->definition, expression->include_anonymous)));
 	PG_RETURN_TEXT_P(cstring_to_text(expression_statement(list_make1(expression), EXPRESSION_MEMBERS, 0)));
 }
 

@@ -26,6 +26,14 @@ SELECT '{5-1}'::audience;
 SELECT '{-1}'::audience;
 SELECT '{9223372036854775808}'::audience;
 SELECT '{1,NULL}'::audience;
+-- a message quotes whole characters
+DO $$
+BEGIN
+	PERFORM ('{' || repeat(chr(228), 60))::audience;
+EXCEPTION WHEN invalid_text_representation THEN
+	RAISE INFO '%', length(convert_from(textsend(SQLERRM), 'UTF8'));
+END
+$$;
 
 -- Operators.
 SELECT a & b AS both, a | b AS either, a - b AS first_only, a # b AS just_one,
@@ -127,6 +135,12 @@ SELECT typstorage, typalign FROM pg_type WHERE oid = 'cdp.audience'::regtype;
 CREATE TABLE stored AS SELECT n, (SELECT audience_agg((n * 7919 + i * i) % 1000003) FROM generate_series(1::bigint, 50000) AS i) AS a FROM generate_series(1, 3) AS n;
 SELECT n, cardinality(a), pg_column_size(a) > 8000 AS out_of_line, a @> 7920::bigint AS has FROM stored ORDER BY n;
 SELECT cardinality(x.a & y.a), cardinality(x.a | y.a) FROM stored AS x, stored AS y WHERE x.n = 1 AND y.n = 2;
+-- What a sort fetches to compare is given back.
+CREATE TABLE many AS SELECT s.n, s.a FROM stored AS s, generate_series(1, 60);
+SELECT count(*), max(used) < 32 * 1024 * 1024 AS is_little
+FROM (SELECT (SELECT sum(c.total_bytes) FROM pg_backend_memory_contexts AS c WHERE s.n > 0) AS used FROM (SELECT n FROM many ORDER BY a OFFSET 0) AS s) AS m;
+CREATE INDEX ON many USING hash (a);
+SELECT count(DISTINCT a) FROM many;
 
 RESET search_path;
 SET client_min_messages = warning;

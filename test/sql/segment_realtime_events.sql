@@ -164,7 +164,12 @@ SELECT * FROM news();
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 CALL cdp.expire_segments();
 ROLLBACK;
+-- outside of one, whatever the session prefers, also when the expressions are read anew
+SET default_transaction_isolation = 'serializable';
+SELECT cdp.configure('realtime_max_events', '5000');
 CALL cdp.expire_segments();
+RESET default_transaction_isolation;
+SELECT cdp.configure('realtime_max_events', NULL);
 SELECT * FROM news();
 SELECT * FROM wrong();
 

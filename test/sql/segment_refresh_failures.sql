@@ -173,7 +173,16 @@ SELECT cdp.track('{"email": "dee@example.org"}', 'sale', '2026-03-01') IS NOT NU
 SELECT name, status, sqlstate FROM cdp.segments WHERE name = 'greedy';
 RESET temp_file_limit;
 RESET work_mem;
+-- and so is a query whose people take more memory than they may
+INSERT INTO cdp_data.profile_row (profile_id, event_count, record_count, is_known)
+SELECT 1000000 + (n << 32), 0, 0, true FROM generate_series(1::bigint, 30000) AS n;
+SELECT cdp.create_segment('scattered', query => 'SELECT profile_id FROM cdp.profiles WHERE profile_id > 1000000'),
+       cdp.create_segment('next', query => 'SELECT min(profile_id) FROM cdp.profiles');
+CALL cdp.refresh_segments('{scattered,next}', on_error => 'report');
+SELECT name, status, members, sqlstate, error, hint FROM cdp.segments WHERE name IN ('scattered', 'next') ORDER BY name DESC;
 RESET maintenance_work_mem;
+CALL cdp.refresh_segments('scattered');
+SELECT name, status, members FROM cdp.segments WHERE name = 'scattered';
 
 DROP VIEW now_in;
 SELECT cdp.teardown(false);

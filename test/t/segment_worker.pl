@@ -50,6 +50,8 @@ for my $database ('shop', 'crm')
 	$node->safe_psql('postgres', "CREATE DATABASE $database OWNER owner");
 	$node->safe_psql($database, 'CREATE EXTENSION cdp', extra_params => [ '-U', 'owner' ]);
 }
+# A worker goes by none of these: under it, an evaluation is put off.
+$node->safe_psql('postgres', "ALTER ROLE owner IN DATABASE crm SET default_transaction_isolation = 'repeatable read'");
 $node->safe_psql('shop', <<'SQL', extra_params => [ '-U', 'owner' ]);
 SELECT cdp.setup();
 SELECT cdp.create_segment('recent', $$ count(*) FILTER (WHERE event.event_name = 'visit' AND event.occurred_at > now() - interval '1 day') > 0 $$, refresh => 'realtime');
