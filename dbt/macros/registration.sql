@@ -22,6 +22,12 @@
     {{ return(default if value is none else value) }}
 {% endmacro %}
 
+{#- An option that is a list of names, of which one may stand alone. -#}
+{% macro option_names(name) %}
+    {%- set value = cdp.option(name) -%}
+    {{ return([value] if value is string else value) }}
+{% endmacro %}
+
 {#- A text, a boolean or a list as SQL; none is NULL. -#}
 {% macro literal(value) %}
     {%- if value is none -%}

@@ -265,6 +265,8 @@ def check_developer(project, database):
     run = project.dbt("build", target="dev", role="dbt_production")
     equal(run.failed(), [], "so does somebody who has every right")
     equal([name for name, content in database.platform().items() if content != before[name]], [], "and changes nothing either")
+    run = project.dbt("build", "--empty", target="dev", role="dbt_production")
+    equal((run.failed(), database.value("SELECT count(*) FROM dbt_production.contact_profiles")), ([], 0), "the example is built without rows")
 
     model.write_text(text)
     run = project.dbt("run", "--select", "lapsed_vip", target="dev")
@@ -340,7 +342,7 @@ profile.is_known -- a comment at the end""",
     "divides.sql": """{{ config(materialized='cdp_audience') }}
 1 / (profile.event_count - profile.event_count) > 0""",
     "changing.sql": """-- depends_on: {{ ref('customer_refresh') }}
-{{ config(materialized='cdp_audience', output=env_var('AUDIENCE_OUTPUT'), include_anonymous=false, columns=['Country code'],
+{{ config(materialized='cdp_audience', output=env_var('AUDIENCE_OUTPUT'), include_anonymous=false, columns='Country code',
         grants={'select': [env_var('AUDIENCE_READER')]}) }}
 profile.event_count >= 0""",
     "commented.sql": """{{ config(materialized='cdp_audience') }}
@@ -362,6 +364,8 @@ of two lines */ AND 'yes;' = 'yes;' -- done
 profile.is_known AND to_char(timestamptz '2026-01-01 00:00+00', 'HH24') = '09'""",
     "typed.sql": """{{ config(materialized='cdp_refresh', sources=['crm']) }}
 select source, {{ env_var('TYPED') }} as typed from {{ ref('crm') }}""",
+    "agreed.sql": """{{ config(materialized='cdp_audience', output='incremental') }}
+profile.is_known""",
     "contracted.sql": """{{ config(materialized='cdp_refresh', sources=['crm']) }}
 select source from {{ ref('crm') }}""",
     "email.sql": """{{ config(materialized='table') }}
@@ -378,6 +382,14 @@ models:
     config: {contract: {enforced: true}}
     columns:
       - {name: source, data_type: integer}
+  - name: agreed
+    config: {contract: {enforced: true}}
+    columns:
+      - {name: email, data_type: text}
+      - {name: profile_id, data_type: bigint}
+      - {name: entered_at, data_type: timestamp with time zone}
+      - {name: phone, data_type: text}
+      - {name: crm_id, data_type: text}
   - name: by_meta
     description: "all whose name is 'known'"
     config: {persist_docs: {relation: true, columns: true}}
@@ -396,7 +408,7 @@ select * from {{ ref('ids') }} union all select * from {{ ref('broken') }}""",
 select id, email, newsletter from {{ ref('stg_contacts') }} where newsletter""",
     "queued.sql": """{{ config(materialized='cdp_source', source='all "subscribers"', record_key='id', identifiers='email, id AS crm_id', capture='queue') }}
 {{ ref('subscribers') }}""",
-    "queued_refresh.sql": """{{ config(materialized='cdp_refresh', sources=['all "subscribers"']) }}
+    "queued_refresh.sql": """{{ config(materialized='cdp_refresh', sources='all "subscribers"') }}
 select * from {{ ref('queued') }}""",
     "regions.sql": """-- depends_on: {{ ref('customer_refresh') }}
 {{ config(materialized='table') }}
@@ -509,6 +521,8 @@ def check_changes(project, database):
     run = project.dbt("run", "--select", "contracted", target="dev", fails=True)
     contains(run.message("contracted"), "enforced contract", "a view that breaks its contract fails")
     equal(database.value("SELECT to_regclass('dbt_developer.contracted')"), None, "and is not made")
+    run = project.dbt("run", "--select", "agreed")
+    contains(run.message("agreed"), "ADDED 0, CHANGED", "an incremental audience with a contract is not built anew")
 
     database.run("ALTER TABLE analytics.changing ALTER email TYPE integer USING NULL")
     run = project.dbt("run", "--select", "changing")

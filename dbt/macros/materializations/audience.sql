@@ -105,7 +105,7 @@
     {%- for name in ['email', 'phone', 'crm_id'] -%}
         {%- do columns.append(profile ~ '.' ~ name if name in has_columns else 'null::text as ' ~ name) -%}
     {%- endfor -%}
-    {%- for name in cdp.option('columns', []) if name not in ['profile_id', 'entered_at', 'email', 'phone', 'crm_id'] -%}
+    {%- for name in cdp.option_names('columns') or [] if name not in ['profile_id', 'entered_at', 'email', 'phone', 'crm_id'] -%}
         {%- do columns.append(profile ~ '.' ~ cdp.quoted(name)) -%}
     {%- endfor -%}
     {{ return(columns | join(', ')) }}
@@ -158,6 +158,8 @@ where profile.profile_id in (
     {%- set merges = false -%}
     {%- set temporary = none -%}
     {% if incremental and existing_relation is not none and existing_relation.is_table and not should_full_refresh() %}
+        {#- A contract says in which order the table has its columns. -#}
+        {%- set members = get_select_subquery(members) if config.get('contract').enforced else members -%}
         {%- set temporary = make_temp_relation(target_relation) -%}
         {% call statement('members') %}{{ get_create_table_as_sql(True, temporary, members) }}{% endcall %}
         {%- set members = 'select * from ' ~ temporary -%}

@@ -29,7 +29,7 @@
 
 {% macro refresh_sql() -%}
     call cdp.refresh(
-        sources => {{ cdp.literal(cdp.option('sources')) }},
+        sources => {{ cdp.literal(cdp.option_names('sources')) }},
         full_compare => {{ cdp.literal(cdp.option('full_compare', should_full_refresh())) }},
         allow_deletes => {{ cdp.literal(cdp.option('allow_deletes', false)) }},
         on_error => {{ cdp.literal('report' if cdp.option('report_errors', false) else 'error') }})

@@ -1,7 +1,5 @@
 -- What each contact says of its person.
-select people.component as person,
-    {{ cdp.profile_of('crm', 'contact.updated_at', 'contact.id', {
-        'first_name': 'contact.first_name', 'country': 'contact.country'
-    }) }} as profile
-from {{ ref('stg_contacts') }} as contact
-join {{ ref('contact_people') }} as people on people.node = {{ cdp.record_node(ref('stg_contacts'), 'contact.id') }}
+select component as person,
+    {{ cdp.profile_of('crm', 'updated_at', 'id', {'first_name': 'first_name', 'country': 'country'}) }} as profile
+from {{ ref('stg_contacts') }}
+join {{ ref('contact_people') }} on node = {{ cdp.record_node(ref('stg_contacts'), 'id') }}
