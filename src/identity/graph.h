@@ -207,6 +207,7 @@ enum
 struct u64map_hash;
 struct valuetable_hash;
 struct recordtable_hash;
+struct SettledRecords;
 
 typedef struct Graph
 {
@@ -243,7 +244,7 @@ typedef struct Graph
 	uint32		record_count;
 	uint32		record_capacity;
 	struct recordtable_hash *by_key;
-	struct u64map_hash *settled_keys;	/* records written by earlier batches of this call */
+	struct SettledRecords *settled; /* what earlier goes of this call settled, see intake_remember */
 
 	GraphComponent *components;
 	uint32		component_count;
@@ -254,6 +255,10 @@ typedef struct Graph
 	uint32		label_capacity;
 	uint32	   *must_class;		/* union-find over identifiers, NULL without must-links */
 	uint32		must_class_count;
+	struct KeptValues *kept;	/* of large components, see partition.c */
+	uint32		kept_count;
+	uint32		kept_capacity;
+	struct u64map_hash *kept_of;	/* by component; NULL: none */
 
 	GraphProfile *profiles;
 	uint32		profile_count;

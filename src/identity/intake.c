@@ -151,11 +151,63 @@ compare_contents(Graph *graph, const uint32 *left, int left_count, const uint32 
 	return order;
 }
 
-/* A record whose row gave no time carries that of its arrival until it is known whether one is stored. */
-static TimestampTz
-resolved_time(const GraphRecord *record, TimestampTz observed_at, bool has_time)
+/* A deletion in an earlier go. */
+typedef struct SettledRemoval
 {
-	return has_time || !record->is_stored ? observed_at : record->old_observed_at;
+	TimestampTz removed_at;
+	TimestampTz first_seen;		/* of the record that went */
+} SettledRemoval;
+
+/* What earlier goes of a call settled; see intake_remember. */
+struct SettledRecords
+{
+	struct u64map_hash *by_key; /* by a hash of the key, since the source is one; what the SETTLED_ bits say */
+	SettledRemoval *removals;
+	uint32		removal_count;
+	uint32		removal_capacity;
+};
+
+#define SETTLED_WAS_STORED	1	/* before the call */
+#define SETTLED_IS_NEWER	2	/* than it was then */
+#define SETTLED_REMOVAL		2	/* the bits from here on count its removal, from 1 */
+
+static uint64
+settled_key(const GraphRecord *record)
+{
+	return hash_bytes_extended((const unsigned char *) record->key, (int) record->key_length, 0);
+}
+
+static const U64Entry *
+find_settled(const Graph *graph, const GraphRecord *record)
+{
+	return graph->settled == NULL ? NULL : u64map_lookup(graph->settled->by_key, settled_key(record));
+}
+
+/* The removal that an entry counts, or NULL. */
+static SettledRemoval *
+find_removal(const struct SettledRecords *settled, const U64Entry *entry)
+{
+	if (entry == NULL || entry->position >> SETTLED_REMOVAL == 0)
+		return NULL;
+	return &settled->removals[(entry->position >> SETTLED_REMOVAL) - 1];
+}
+
+/*
+ * A record whose row gave no time carries that of its arrival until it is known whether one is
+ * stored; then it has that one's, as it was before the call, whatever earlier goes made of it.
+ */
+static TimestampTz
+resolved_time(const Graph *graph, const GraphRecord *record, TimestampTz observed_at, bool has_time)
+{
+	const U64Entry *entry = has_time ? NULL : find_settled(graph, record);
+	const SettledRemoval *removal = find_removal(graph->settled, entry);
+
+	if (has_time || (entry != NULL && !(entry->position & SETTLED_WAS_STORED)))
+		return observed_at;
+	/* That it is older than what counts now is all that matters. */
+	if (record->is_stored)
+		return entry != NULL && (entry->position & SETTLED_IS_NEWER) ? record->old_first_seen : record->old_observed_at;
+	return removal != NULL ? removal->first_seen : observed_at;
 }
 
 /*
@@ -173,8 +225,8 @@ merge_duplicate(Intake *intake, uint32 position, const uint32 *ids, int count, T
 
 	if (!record->has_time || !has_time)
 		(void) load_record(graph, position);
-	first = resolved_time(record, record->observed_at, record->has_time);
-	second = resolved_time(record, observed_at, has_time);
+	first = resolved_time(graph, record, record->observed_at, record->has_time);
+	second = resolved_time(graph, record, observed_at, has_time);
 	record->first_seen = Min(record->has_time ? record->first_seen : first, second);
 	record->has_time = true;
 	record->observed_at = first;
@@ -384,11 +436,53 @@ intake_finish_row(Intake *intake, const char *key, size_t key_length,
 	return rejection;
 }
 
-/* What stands for a record of the source at hand in graph->settled_keys. */
-uint64
-intake_settled_key(const GraphRecord *record)
+/*
+ * Keeps in mind what a go settled, for the next ones of the same call, so that the outcome is
+ * that of one go: a tie in time goes by content, a row without a time has the time from before
+ * the call, and a deletion counts against the rows that are not newer.
+ */
+void
+intake_remember(const Graph *graph, struct SettledRecords **remembered, MemoryContext context)
 {
-	return hash_bytes_extended((const unsigned char *) record->key, (int) record->key_length, 0);
+	struct SettledRecords *settled = *remembered;
+
+	if (settled == NULL)
+	{
+		settled = *remembered = MemoryContextAllocZero(context, sizeof(struct SettledRecords));
+		settled->by_key = u64map_create(context, graph->record_count, NULL);
+	}
+	for (uint32 i = 0; i < graph->record_count; i++)
+	{
+		const GraphRecord *record = &graph->records[i];
+		TimestampTz first_seen = record->is_stored ? Min(record->first_seen, record->old_first_seen) : record->first_seen;
+		U64Entry   *entry;
+		SettledRemoval *removal;
+		bool		found;
+
+		/* A row that was older than what an earlier call stored settled nothing. */
+		if (!record->is_incoming || record->row == 0)
+			continue;
+		entry = u64map_insert(settled->by_key, settled_key(record), &found);
+		if (!found)
+			entry->position = record->is_stored ? SETTLED_WAS_STORED : 0;
+		if (record->is_stored && (record->is_removed || record->observed_at > record->old_observed_at))
+			entry->position |= SETTLED_IS_NEWER;
+		if (!record->is_removed)
+			continue;
+		removal = find_removal(settled, entry);
+		if (removal != NULL)
+		{
+			removal->removed_at = Max(removal->removed_at, record->observed_at);
+			removal->first_seen = Min(removal->first_seen, first_seen);
+			continue;
+		}
+		settled->removals = graph_grow(context, settled->removals, settled->removal_count,
+									   &settled->removal_capacity, sizeof(SettledRemoval));
+		removal = &settled->removals[settled->removal_count++];
+		removal->removed_at = record->observed_at;
+		removal->first_seen = first_seen;
+		entry->position |= settled->removal_count << SETTLED_REMOVAL;
+	}
 }
 
 /*
@@ -400,12 +494,14 @@ void
 intake_settle(Graph *graph, uint32 position)
 {
 	GraphRecord *record = &graph->records[position];
+	const U64Entry *settled = find_settled(graph, record);
+	const SettledRemoval *removal = find_removal(graph->settled, settled);
 
-	record->first_seen = resolved_time(record, record->first_seen, record->has_time);
-	record->observed_at = resolved_time(record, record->observed_at, record->has_time);
+	record->first_seen = resolved_time(graph, record, record->first_seen, record->has_time);
+	record->observed_at = resolved_time(graph, record, record->observed_at, record->has_time);
 	if (record->is_removed)
 	{
-		bool		is_outdated = record->is_stored && record->has_time && record->observed_at < record->old_observed_at;
+		bool		is_outdated = record->is_stored && record->observed_at < record->old_observed_at;
 
 		record->has_time = true;
 		record->is_changed = record->is_stored && !is_outdated;
@@ -416,6 +512,16 @@ intake_settle(Graph *graph, uint32 position)
 		record->is_removed = false;
 	}
 	record->has_time = true;
+	if (!record->is_stored && removal != NULL)
+	{
+		record->first_seen = Min(record->first_seen, removal->first_seen);
+		if (record->observed_at <= removal->removed_at)
+		{
+			record->is_removed = true;
+			record->row = 0;
+			return;
+		}
+	}
 	if (!record->is_stored)
 	{
 		record->is_changed = true;
@@ -425,8 +531,7 @@ intake_settle(Graph *graph, uint32 position)
 	}
 	record->first_seen = Min(record->first_seen, record->old_first_seen);
 	if (record->observed_at < record->old_observed_at ||
-		(record->observed_at == record->old_observed_at && graph->settled_keys != NULL &&
-		 u64map_lookup(graph->settled_keys, intake_settled_key(record)) != NULL &&
+		(record->observed_at == record->old_observed_at && settled != NULL &&
 		 compare_contents(graph, record->ids, record->id_count, record->old_ids, record->old_id_count) < 0))
 	{
 		record->observed_at = record->old_observed_at;

@@ -72,7 +72,7 @@ extern uint32 intake_deleted(Intake *intake, const char *key, size_t key_length,
 							 TimestampTz observed_at, bool has_time);
 extern void intake_reject(Intake *intake, const char *key, TimestampTz observed_at, bool has_time,
 						  const Rejection *rejection, const char *identifiers);
-extern uint64 intake_settled_key(const GraphRecord *record);
+extern void intake_remember(const Graph *graph, struct SettledRecords **remembered, MemoryContext context);
 extern void intake_settle(Graph *graph, uint32 record);
 extern void intake_clear_rejections(Graph *graph, const char *source, TimestampTz since);
 

@@ -235,31 +235,32 @@ load_component_of(Graph *graph, uint32 position)
 
 /* ---------- records ---------- */
 
+/* The identifiers of a record that has more than its hub. */
+static const int64 *
+stored_ids(TupleTableSlot *slot, int *count)
+{
+	ArrayType  *array = DatumGetArrayTypeP(slot->tts_values[RECORD_IDS]);
+
+	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (ARR_HASNULL(array) || *count < 1 || *count > PG_UINT16_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a stored record has an invalid set of identifiers"),
+				 errhint("Look for rows of cdp_data.record whose ids are empty or contain NULL.")));
+	return (int64 *) ARR_DATA_PTR(array);
+}
+
 static void
 fill_record(Graph *graph, uint32 position, TupleTableSlot *slot)
 {
-	int64	   *ids;
 	int64		hub = DatumGetInt64(slot->tts_values[RECORD_HUB]);
-	int			count;
+	const int64 *ids = &hub;
+	int			count = 1;
 	uint32	   *members;
 	GraphRecord *record;
 
-	if (slot->tts_isnull[RECORD_IDS])
-	{
-		ids = &hub;
-		count = 1;
-	}
-	else
-	{
-		ArrayType  *array = DatumGetArrayTypeP(slot->tts_values[RECORD_IDS]);
-
-		ids = (int64 *) ARR_DATA_PTR(array);
-		count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-		if (ARR_HASNULL(array) || count < 1 || count > PG_UINT16_MAX)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("a stored record has an invalid set of identifiers")));
-	}
+	if (!slot->tts_isnull[RECORD_IDS])
+		ids = stored_ids(slot, &count);
 	members = graph_keep(graph, mul_size(sizeof(uint32), count));
 	for (int i = 0; i < count; i++)
 		members[i] = load_identifier_by_id(graph, ids[i]);
@@ -345,34 +346,30 @@ load_records_of_hub(Graph *graph, uint32 hub, uint32 containing)
 {
 	StorageScan *scan = graph_scan(graph, SCAN_RECORD_BY_HUB);
 	int64		wanted = graph->identifiers[containing].id;
+	MemoryContext caller;
 
 	if (graph->identifiers[hub].id == 0 || wanted == 0)
 		return;
 	scan_int64(scan, graph->identifiers[hub].id);
+	caller = MemoryContextSwitchTo(graph->scratch);
 	while (scan_next(scan))
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (hub != containing)
-		{
-			ArrayType  *array;
-			int64	   *ids;
-			int			count;
-			bool		holds = false;
+		bool		holds = hub == containing;
 
-			if (scan->slot->tts_isnull[RECORD_IDS])
-				continue;
-			array = DatumGetArrayTypeP(scan->slot->tts_values[RECORD_IDS]);
-			ids = (int64 *) ARR_DATA_PTR(array);
-			count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(graph->scratch);
+		if (!holds && !scan->slot->tts_isnull[RECORD_IDS])
+		{
+			int			count;
+			const int64 *ids = stored_ids(scan->slot, &count);
+
 			for (int i = 0; i < count && !holds; i++)
 				holds = ids[i] == wanted;
-			if ((Pointer) array != DatumGetPointer(scan->slot->tts_values[RECORD_IDS]))
-				pfree(array);
-			if (!holds)
-				continue;
 		}
-		(void) take_record(graph, scan->slot);
+		if (holds)
+			(void) take_record(graph, scan->slot);
 	}
+	MemoryContextSwitchTo(caller);
 }
 
 /* ---------- links ---------- */
@@ -544,8 +541,7 @@ load_times_of_hub(Graph *graph, uint32 hub)
 	while (scan_next(scan))
 	{
 		TupleTableSlot *slot = scan->slot;
-		ArrayType  *array;
-		int64	   *ids;
+		const int64 *ids;
 		int			count;
 		text	   *source;
 		text	   *key;
@@ -558,9 +554,7 @@ load_times_of_hub(Graph *graph, uint32 hub)
 		key = DatumGetTextPP(slot->tts_values[RECORD_RECORD_KEY]);
 		if (graph_has_record(graph, text_to_cstring(source), VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)))
 			continue;
-		array = DatumGetArrayTypeP(slot->tts_values[RECORD_IDS]);
-		ids = (int64 *) ARR_DATA_PTR(array);
-		count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		ids = stored_ids(slot, &count);
 		for (int k = 0; k < count; k++)
 		{
 			uint32		other = graph_find_by_id(graph, ids[k]);

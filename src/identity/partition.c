@@ -108,11 +108,82 @@ sort_links(Graph *graph, SortableLink *links, uint32 count)
 static uint32
 must_class(const Graph *graph, uint32 identifier)
 {
-	if (graph->must_class == NULL || identifier >= graph->must_class_count)
+	uint32	   *parent = graph->must_class;
+
+	if (parent == NULL || identifier >= graph->must_class_count)
 		return identifier;
-	while (graph->must_class[identifier] != identifier)
-		identifier = graph->must_class[identifier];
+	/* Halves the path, so that a long chain of must-links is walked once. */
+	while (parent[identifier] != identifier)
+		identifier = parent[identifier] = parent[parent[identifier]];
 	return identifier;
+}
+
+/* More special members than this, and a component keeps its limited values. */
+#define FEW_SPECIAL		64
+
+/* The limited values of one large component, for as long as classes stay what they are. */
+struct KeptValues
+{
+	uint64	   *values;
+	uint32		count;
+	uint32		capacity;
+};
+
+static int
+compare_uint64(const void *left, const void *right)
+{
+	uint64		a = *(const uint64 *) left;
+	uint64		b = *(const uint64 *) right;
+
+	return (a > b) - (a < b);
+}
+
+/* The position of the first value that is not smaller. */
+static uint32
+first_not_below(const uint64 *values, uint32 count, uint64 wanted)
+{
+	uint32		low = 0;
+	uint32		high = count;
+
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+
+		if (values[middle] < wanted)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static uint32
+sort_distinct(uint64 *values, uint32 count)
+{
+	uint32		distinct = 0;
+
+	if (count > 1)
+		qsort(values, count, sizeof(uint64), compare_uint64);
+	for (uint32 i = 0; i < count; i++)
+		if (distinct == 0 || values[i] != values[distinct - 1])
+			values[distinct++] = values[i];
+	return distinct;
+}
+
+/* Forgets what large components hold: when classes are built anew, and with them components. */
+static void
+forget_kept_values(Graph *graph)
+{
+	if (graph->kept_of == NULL)
+		return;
+	for (uint32 i = 0; i < graph->kept_count; i++)
+	{
+		pfree(graph->kept[i].values);
+		memset(&graph->kept[i], 0, sizeof(struct KeptValues));
+	}
+	graph->kept_count = 0;
+	u64map_destroy(graph->kept_of);
+	graph->kept_of = NULL;
 }
 
 static void
@@ -127,6 +198,7 @@ build_must_classes(Graph *graph)
 		pfree(graph->must_class);
 		graph->must_class = NULL;
 	}
+	forget_kept_values(graph);
 	if (!any)
 		return;
 	graph->must_class = MemoryContextAllocHuge(graph->context, mul_size(sizeof(uint32), graph->identifier_count));
@@ -150,87 +222,151 @@ build_must_classes(Graph *graph)
 	}
 }
 
-static int
-compare_uint64(const void *left, const void *right)
+static struct KeptValues *
+find_kept_values(const Graph *graph, uint32 component)
 {
-	uint64		a = *(const uint64 *) left;
-	uint64		b = *(const uint64 *) right;
+	U64Entry   *entry = graph->kept_of == NULL ? NULL : u64map_lookup(graph->kept_of, component);
 
-	return (a > b) - (a < b);
+	return entry == NULL ? NULL : &graph->kept[entry->position];
 }
 
-static uint32
-count_special(const Graph *graph, const GraphComponent *component)
+/* What one special member is for max_per_profile: namespace and class; false where nothing limits it. */
+static inline bool
+limited_value(const Graph *graph, uint32 identifier, uint64 *value)
 {
-	uint32		count = 0;
+	int			ns = graph->identifiers[identifier].namespace_index;
 
-	for (uint32 i = component->first_special; i != NO_INDEX; i = graph->identifiers[i].next_special)
-		count++;
-	return count;
+	if (graph->settings->namespaces[ns].max_per_profile == 0)
+		return false;
+	*value = ((uint64) ns << 32) | must_class(graph, identifier);
+	return true;
 }
 
-static uint32
-collect_limited(const Graph *graph, const GraphComponent *component, uint64 *values)
+static struct KeptValues *
+keep_values(Graph *graph, uint32 component)
 {
-	uint32		count = 0;
+	struct KeptValues *kept;
+	uint64		value;
+	bool		found;
 
-	for (uint32 i = component->first_special; i != NO_INDEX; i = graph->identifiers[i].next_special)
+	if (graph->kept_of == NULL)
+		graph->kept_of = u64map_create(graph->context, 64, NULL);
+	u64map_insert(graph->kept_of, component, &found)->position = graph->kept_count;
+	graph->kept = graph_grow(graph->context, graph->kept, graph->kept_count, &graph->kept_capacity, sizeof(struct KeptValues));
+	kept = &graph->kept[graph->kept_count++];
+	kept->values = graph_grow(graph->context, NULL, 0, &kept->capacity, sizeof(uint64));
+	for (uint32 i = graph->components[component].first_special; i != NO_INDEX; i = graph->identifiers[i].next_special)
+		if (limited_value(graph, i, &value))
+		{
+			kept->values = graph_grow(graph->context, kept->values, kept->count, &kept->capacity, sizeof(uint64));
+			kept->values[kept->count++] = value;
+		}
+	kept->count = sort_distinct(kept->values, kept->count);
+	return kept;
+}
+
+/*
+ * The different values of a component that max_per_profile counts, in ascending
+ * order: in the buffer, which has room for FEW_SPECIAL, or those that it keeps.
+ */
+static const uint64 *
+limited_values(Graph *graph, uint32 component, uint64 *buffer, uint32 *count)
+{
+	struct KeptValues *kept = find_kept_values(graph, component);
+	uint32		walked = 0;
+
+	*count = 0;
+	for (uint32 i = graph->components[component].first_special; i != NO_INDEX && kept == NULL; i = graph->identifiers[i].next_special)
+		if (walked++ == FEW_SPECIAL)
+			kept = keep_values(graph, component);
+		else if (limited_value(graph, i, &buffer[*count]))
+			(*count)++;
+	if (kept != NULL)
 	{
-		int			ns = graph->identifiers[i].namespace_index;
-
-		if (graph->settings->namespaces[ns].max_per_profile > 0)
-			values[count++] = ((uint64) ns << 32) | must_class(graph, i);
+		*count = kept->count;
+		return kept->values;
 	}
-	return count;
+	*count = sort_distinct(buffer, *count);
+	return buffer;
 }
 
-/* Whether two valid components may become one. */
-static bool
-union_is_valid(const Graph *graph, uint32 left, uint32 right)
+/* Adds to the kept values of a component, if it has any, those of one that merges into it. */
+static void
+merge_kept_values(Graph *graph, uint32 into, uint32 from)
 {
-	const GraphComponent *a = &graph->components[left];
-	const GraphComponent *b = &graph->components[right];
-	uint64		buffer[64];
-	uint64	   *values = buffer;
-	uint32		capacity;
-	uint32		count;
-	bool		valid = true;
+	uint64		buffer[FEW_SPECIAL];
+	const uint64 *added;
+	uint32		added_count;
+	struct KeptValues *kept;
 
-	if ((uint64) a->size + b->size > (uint64) graph->settings->max_profile_size)
+	if (find_kept_values(graph, into) == NULL)
+		return;
+	added = limited_values(graph, from, buffer, &added_count);
+	/* The array may have moved. */
+	kept = find_kept_values(graph, into);
+	for (uint32 i = 0; i < added_count; i++)
+	{
+		uint32		place = first_not_below(kept->values, kept->count, added[i]);
+
+		if (place < kept->count && kept->values[place] == added[i])
+			continue;
+		kept->values = graph_grow(graph->context, kept->values, kept->count, &kept->capacity, sizeof(uint64));
+		memmove(&kept->values[place + 1], &kept->values[place], sizeof(uint64) * (kept->count - place));
+		kept->values[place] = added[i];
+		kept->count++;
+	}
+}
+
+/*
+ * Whether two valid components may become one.  Looks at the members of the smaller one only,
+ * so that a large one may grow member by member.
+ */
+static bool
+union_is_valid(Graph *graph, uint32 left, uint32 right)
+{
+	uint32		larger = graph->components[left].size >= graph->components[right].size ? left : right;
+	uint32		smaller = larger == left ? right : left;
+	uint64		buffers[2][FEW_SPECIAL];
+	const uint64 *held;
+	const uint64 *added;
+	uint32		held_count;
+	uint32		added_count;
+
+	if ((uint64) graph->components[left].size + graph->components[right].size > (uint64) graph->settings->max_profile_size)
 		return false;
 	/* Either other constraint needs a constrained member on both sides. */
-	if (a->first_special == NO_INDEX || b->first_special == NO_INDEX)
+	if (graph->components[left].first_special == NO_INDEX || graph->components[right].first_special == NO_INDEX)
 		return true;
 
-	for (uint32 i = a->first_special; i != NO_INDEX; i = graph->identifiers[i].next_special)
+	for (uint32 i = graph->components[smaller].first_special; i != NO_INDEX; i = graph->identifiers[i].next_special)
 		for (uint32 half = graph->identifiers[i].first_label; half != NO_INDEX;)
 		{
 			const GraphLabel *label = &graph->labels[half / 2];
 
-			if (!label->is_must && graph->identifiers[label->end[1 - half % 2]].component == right)
+			if (!label->is_must && graph->identifiers[label->end[1 - half % 2]].component == larger)
 				return false;
 			half = label->next[half % 2];
 		}
 
-	capacity = count_special(graph, a) + count_special(graph, b);
-	if (capacity > lengthof(buffer))
-		values = cdp_palloc_array(uint64, capacity);
-	count = collect_limited(graph, a, values);
-	count += collect_limited(graph, b, values + count);
-	qsort(values, count, sizeof(uint64), compare_uint64);
-	for (uint32 i = 0; i < count && valid;)
+	added = limited_values(graph, smaller, buffers[0], &added_count);
+	held = limited_values(graph, larger, buffers[1], &held_count);
+	for (uint32 i = 0; i < added_count;)
 	{
-		int			ns = (int) (values[i] >> 32);
-		int			distinct = 0;
+		uint64		ns = added[i] >> 32;
+		uint32		first = first_not_below(held, held_count, ns << 32);
+		uint32		distinct = first_not_below(held, held_count, (ns + 1) << 32) - first;
 
-		for (; i < count && (int) (values[i] >> 32) == ns; i++)
-			if (distinct == 0 || values[i] != values[i - 1])
+		for (; i < added_count && added[i] >> 32 == ns; i++)
+		{
+			uint32		place = first_not_below(held, held_count, added[i]);
+
+			if (place == held_count || held[place] != added[i])
 				distinct++;
-		valid = distinct <= graph->settings->namespaces[ns].max_per_profile;
+		}
+		if (distinct > (uint32) graph->settings->namespaces[ns].max_per_profile)
+			return false;
 	}
-	if (values != buffer)
-		pfree(values);
-	return valid;
+	return true;
 }
 
 /* Leaves a component without members; they are in others by now. */
@@ -247,9 +383,11 @@ static void
 merge_components(Graph *graph, uint32 left, uint32 right)
 {
 	uint32		into = graph->components[left].size >= graph->components[right].size ? left : right;
+	uint32		from = into == left ? right : left;
 	GraphComponent *larger = &graph->components[into];
-	GraphComponent *smaller = &graph->components[into == left ? right : left];
+	GraphComponent *smaller = &graph->components[from];
 
+	merge_kept_values(graph, into, from);
 	for (uint32 i = smaller->first_member; i != NO_INDEX; i = graph->identifiers[i].next_member)
 		graph->identifiers[i].component = into;
 	graph->identifiers[larger->last_member].next_member = smaller->first_member;

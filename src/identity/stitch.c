@@ -243,7 +243,7 @@ begin_batch(Stitch *stitch)
 	MemoryContext caller = MemoryContextSwitchTo(stitch->context);
 
 	stitch->graph = graph_create(stitch->settings, !stitch->is_realtime, stitch->cause);
-	stitch->graph->settled_keys = stitch->settled_keys;
+	stitch->graph->settled = stitch->settled;
 	intake_init(&stitch->intake, stitch->graph, stitch->source, stitch->cache);
 	stitch->intake.is_event = stitch->is_event;
 	if (stitch->keep_row == NULL && !stitch->is_realtime)
@@ -321,19 +321,7 @@ finish_batch(Stitch *stitch, bool is_last)
 	graph_apply(graph);
 	intake_clear_rejections(graph, stitch->source, stitch->started);
 	if (!is_last)
-	{
-		/* A tie in time with a later row of this call goes by content. */
-		if (stitch->settled_keys == NULL)
-			stitch->settled_keys = u64map_create(stitch->context, graph->record_count, NULL);
-		for (uint32 i = 0; i < graph->record_count; i++)
-		{
-			bool		found;
-
-			/* A row that was older than what an earlier call stored settled nothing. */
-			if (graph->records[i].is_incoming && graph->records[i].row != 0)
-				u64map_insert(stitch->settled_keys, intake_settled_key(&graph->records[i]), &found);
-		}
-	}
+		intake_remember(graph, &stitch->settled, stitch->context);
 	add_counts(&stitch->counts, &graph->counts);
 	if (stitch->batch_written != NULL)
 		stitch->batch_written(stitch);

@@ -53,7 +53,7 @@ struct Stitch
 	GraphCounts counts;			/* of the batches before */
 	MemoryContext context;		/* of the call */
 	TimestampTz started;		/* system time */
-	struct u64map_hash *settled_keys;
+	struct SettledRecords *settled; /* NULL in the first go */
 	int			key_column;
 	int			time_column;	/* -1: none */
 	int			deleted_column; /* -1: none */

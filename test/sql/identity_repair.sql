@@ -47,6 +47,7 @@ SELECT * FROM after_damage($$UPDATE cdp_data.link SET records = 7, state = 'r', 
 SELECT * FROM after_damage($$INSERT INTO cdp_data.link SELECT max(id), min(id), now(), now(), 1, 1, 'j' FROM cdp_data.identifier$$);
 SELECT * FROM after_damage($$UPDATE cdp_data.record SET hub = ids[2]$$);
 SELECT * FROM after_damage($$UPDATE cdp_data.record SET ids = '{}'$$);
+SELECT * FROM after_damage($$UPDATE cdp_data.record SET ids = ids || NULL::bigint$$);
 
 -- a row that was made up for stays so for good
 DELETE FROM cdp_data.profile;
