@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "access/stratnum.h"
+#include "access/transam.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
@@ -34,6 +35,15 @@ PG_FUNCTION_INFO_V1(cdp_window_closes);
 
 /* So long, about 10,000 years, nobody waits; several times it still is a timestamp. */
 #define FAR_AWAY ((int64) 10000 * 366 * USECS_PER_DAY)
+
+#define TODAY		"(pg_catalog.now())::pg_catalog.date"
+#define MIDNIGHT	"((" TODAY " OPERATOR(pg_catalog.+) 1)::pg_catalog.timestamptz)"
+#define HOUR_BEFORE "(" MIDNIGHT " OPERATOR(pg_catalog.-) '1 hour'::pg_catalog.interval)"
+/*
+ * When the next day begins.  Where clocks are changed at midnight, it may have
+ * none, or two, of which the cast gives the second.
+ */
+#define NEXT_DAY	"SELECT CASE WHEN " HOUR_BEFORE "::pg_catalog.date OPERATOR(pg_catalog.>) " TODAY " THEN " HOUR_BEFORE " ELSE " MIDNIGHT " END"
 
 /* ---------- where it is read ---------- */
 
@@ -171,8 +181,60 @@ typedef struct Finding
 	List	   *windows;
 	bool		is_inner;		/* in an aggregate */
 	List	   *filter;			/* of the aggregate, without what reads the clock */
+	List	   *guards;			/* conditions without which this place is not evaluated */
+	bool		is_hidden;		/* or not all of them can be told */
 	int			depth;			/* of subqueries */
 } Finding;
+
+/*
+ * Can the evaluation raise an error for some values?  Arithmetic of times is taken
+ * not to; results of aggregates are there anyway.
+ */
+static bool
+may_fail_walker(Node *node, void *context)
+{
+	List	   *args;
+	Oid			function;
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Var:
+		case T_Const:
+		case T_Param:
+		case T_Aggref:
+		case T_SQLValueFunction:
+			return false;
+		case T_List:
+		case T_RelabelType:
+		case T_CollateExpr:
+		case T_MinMaxExpr:
+		case T_CoalesceExpr:
+			return expression_tree_walker(node, may_fail_walker, context);
+		case T_FuncExpr:
+			args = castNode(FuncExpr, node)->args;
+			function = castNode(FuncExpr, node)->funcid;
+			break;
+		case T_OpExpr:
+			args = castNode(OpExpr, node)->args;
+			function = castNode(OpExpr, node)->opfuncid;
+			break;
+		default:
+			return true;
+	}
+	if (function >= FirstGenbkiObjectId)
+		return true;
+	foreach (cell, args)
+	{
+		TYPCATEGORY category = TypeCategory(exprType(lfirst(cell)));
+
+		if (!IsA(lfirst(cell), Const) && category != TYPCATEGORY_DATETIME && category != TYPCATEGORY_TIMESPAN)
+			return true;
+	}
+	return expression_tree_walker(node, may_fail_walker, context);
+}
 
 /* Are columns of event read, otherwise than by an aggregate? */
 static bool
@@ -198,12 +260,38 @@ event_walker(Node *node, void *argument)
 	return expression_tree_walker(node, event_walker, argument);
 }
 
+/*
+ * A time that is evaluated under no other conditions than where it stands: NULL
+ * elsewhere.
+ */
+static Node *
+guarded(const Finding *finding, Node *at)
+{
+	CaseExpr   *choice = makeNode(CaseExpr);
+	CaseWhen   *when = makeNode(CaseWhen);
+
+	if (finding->guards == NIL || !may_fail_walker(at, NULL))
+		return at;
+	when->expr = (Expr *) make_ands_explicit(copyObject(finding->guards));
+	when->result = (Expr *) at;
+	when->location = -1;
+	choice->casetype = TIMESTAMPTZOID;
+	choice->args = list_make1(when);
+	choice->defresult = (Expr *) makeNullConst(TIMESTAMPTZOID, -1, InvalidOid);
+	choice->location = -1;
+	return (Node *) choice;
+}
+
 static void
 add_window(Finding *finding, WindowKind kind, Node *at, Interval *width)
 {
 	Window	   *window = palloc0(sizeof(Window));
 	int			depth = 0;
 
+	if (kind == WINDOW_CLOSES && finding->is_hidden && may_fail_walker(at, NULL))
+		kind = WINDOW_ANY;
+	if (kind == WINDOW_CLOSES)
+		at = guarded(finding, at);
 	window->kind = kind;
 	window->at = at;
 	window->width = width;
@@ -304,6 +392,22 @@ is_order(const OpExpr *operation)
 	return false;
 }
 
+/*
+ * As timestamptz.  The widest types are cut off where nobody waits any more, since
+ * they hold times which that has not.
+ */
+static Node *
+as_moment(Node *node)
+{
+	Node	   *cut;
+
+	if (exprType(node) == TIMESTAMPTZOID)
+		return node;
+	cut = expression_single(exprType(node) == DATEOID ? "SELECT LEAST(GREATEST(NULL::pg_catalog.date, '4000-01-01 BC'::pg_catalog.date), '20000-01-01'::pg_catalog.date)" : "SELECT LEAST(GREATEST(NULL::pg_catalog.timestamp, '4000-01-01 BC'::pg_catalog.timestamp), '20000-01-01'::pg_catalog.timestamp)");
+	lfirst(list_head(linitial_node(MinMaxExpr, castNode(MinMaxExpr, cut)->args)->args)) = node;
+	return cast_to(cut, TIMESTAMPTZOID, -1);
+}
+
 static bool window_walker(Node *node, void *argument);
 
 /*
@@ -326,7 +430,7 @@ find_comparison(Finding *finding, OpExpr *operation)
 			continue;
 		if (is_time(exprType(other)) && (width = distance_from_clock(side)) != NULL)
 		{
-			add_window(finding, WINDOW_CLOSES, cast_to(copyObject(other), TIMESTAMPTZOID, -1), width);
+			add_window(finding, WINDOW_CLOSES, as_moment(copyObject(other)), width);
 			(void) window_walker(other, finding);
 			return true;
 		}
@@ -390,6 +494,111 @@ is_of_day(Node *node)
 	}
 }
 
+static Node *
+is_test(Node *condition, BoolTestType type)
+{
+	BooleanTest *test = makeNode(BooleanTest);
+
+	test->arg = (Expr *) condition;
+	test->booltesttype = type;
+	test->location = -1;
+	return (Node *) test;
+}
+
+/* Of what follows in the same place. */
+static void
+add_guard(Finding *finding, Node *condition)
+{
+	finding->guards = lappend(list_copy(finding->guards), condition);
+}
+
+/* Each of the conditions, where those before it do not decide. */
+static void
+walk_conditions(Finding *finding, List *conditions, BoolTestType goes_on)
+{
+	List	   *guards = finding->guards;
+	ListCell   *cell;
+
+	foreach (cell, conditions)
+	{
+		(void) window_walker(lfirst(cell), finding);
+		add_guard(finding, is_test(lfirst(cell), goes_on));
+	}
+	finding->guards = guards;
+}
+
+static void
+walk_case(Finding *finding, const CaseExpr *choice)
+{
+	List	   *guards = finding->guards;
+	bool		is_hidden = finding->is_hidden;
+	ListCell   *cell;
+
+	(void) window_walker((Node *) choice->arg, finding);
+	/* CASE x WHEN ...: the conditions have a stand-in for x */
+	finding->is_hidden |= choice->arg != NULL;
+	foreach (cell, choice->args)
+	{
+		CaseWhen   *when = lfirst_node(CaseWhen, cell);
+		List	   *before = finding->guards;
+
+		(void) window_walker((Node *) when->expr, finding);
+		if (choice->arg == NULL)
+			add_guard(finding, is_test((Node *) when->expr, IS_TRUE));
+		(void) window_walker((Node *) when->result, finding);
+		finding->guards = before;
+		if (choice->arg == NULL)
+			add_guard(finding, is_test((Node *) when->expr, IS_NOT_TRUE));
+	}
+	(void) window_walker((Node *) choice->defresult, finding);
+	finding->guards = guards;
+	finding->is_hidden = is_hidden;
+}
+
+static void
+walk_coalesce(Finding *finding, const CoalesceExpr *coalesce)
+{
+	List	   *guards = finding->guards;
+	ListCell   *cell;
+
+	foreach (cell, coalesce->args)
+	{
+		NullTest   *test = makeNode(NullTest);
+
+		(void) window_walker(lfirst(cell), finding);
+		test->arg = lfirst(cell);
+		test->nulltesttype = IS_NULL;
+		test->location = -1;
+		add_guard(finding, (Node *) test);
+	}
+	finding->guards = guards;
+}
+
+/* Of an aggregate's filter, what does not read the clock is that of its windows too. */
+static void
+walk_aggregate(Finding *finding, const Aggref *aggregate)
+{
+	Finding		around = *finding;
+	Aggref		bare = *aggregate;
+	List	   *conditions = make_ands_implicit(aggregate->aggfilter);
+	ListCell   *cell;
+
+	finding->is_inner = true;
+	finding->filter = NIL;
+	finding->guards = NIL;
+	finding->is_hidden = false;
+	foreach (cell, conditions)
+		if (!clock_is_read(lfirst(cell)))
+			finding->filter = lappend(finding->filter, lfirst(cell));
+	bare.aggfilter = NULL;
+	(void) expression_tree_walker((Node *) &bare, window_walker, finding);
+	foreach (cell, conditions)
+		(void) window_walker(lfirst(cell), finding);
+	around.windows = finding->windows;
+	*finding = around;
+}
+
+/* Notes the times at which the clock changes the outcome of what is below. */
 static bool
 window_walker(Node *node, void *argument)
 {
@@ -424,23 +633,28 @@ window_walker(Node *node, void *argument)
 		add_window(finding, WINDOW_ANY, NULL, NULL);
 		return false;
 	}
-	if (IsA(node, Aggref) && finding->depth == 0 && castNode(Aggref, node)->agglevelsup == 0)
-	{
-		Finding		around = *finding;
-		List	   *conditions = make_ands_implicit(castNode(Aggref, node)->aggfilter);
-		List	   *filter = NIL;
-		ListCell   *cell;
-
-		foreach (cell, conditions)
-			if (!clock_is_read(lfirst(cell)))
-				filter = lappend(filter, lfirst(cell));
-		finding->is_inner = true;
-		finding->filter = filter;
-		(void) expression_tree_walker(node, window_walker, argument);
-		finding->is_inner = around.is_inner;
-		finding->filter = around.filter;
-		return false;
-	}
+	if (finding->depth == 0)
+		switch (nodeTag(node))
+		{
+			case T_Aggref:
+				if (castNode(Aggref, node)->agglevelsup > 0)
+					break;
+				walk_aggregate(finding, castNode(Aggref, node));
+				return false;
+			case T_BoolExpr:
+				if (castNode(BoolExpr, node)->boolop == NOT_EXPR)
+					break;
+				walk_conditions(finding, castNode(BoolExpr, node)->args, is_andclause(node) ? IS_NOT_FALSE : IS_NOT_TRUE);
+				return false;
+			case T_CaseExpr:
+				walk_case(finding, castNode(CaseExpr, node));
+				return false;
+			case T_CoalesceExpr:
+				walk_coalesce(finding, castNode(CoalesceExpr, node));
+				return false;
+			default:
+				break;
+		}
 	if (IsA(node, Query))
 	{
 		finding->depth++;
@@ -531,9 +745,7 @@ clock_due(List *windows, Node *clock, const char *time_zone)
 		return copyObject(clock);
 	if (is_midnight)
 	{
-		Node	   *midnight = expression_single("SELECT pg_catalog.date_trunc('day', pg_catalog.now()) OPERATOR(pg_catalog.+) '1 day'::pg_catalog.interval");
-
-		times = lappend(times, clock_replace(midnight, clock));
+		times = lappend(times, clock_replace(expression_single(NEXT_DAY), clock));
 	}
 	if (times == NIL)
 		return NULL;

@@ -10,12 +10,13 @@ SET jit = off;
 SET plan_cache_mode = force_generic_plan;
 
 -- Three people, whose windows close around the ends of months and the changes of clocks; also very old events.
-CREATE TABLE happened (id serial, person text, name text, at timestamptz, quantity bigint);
-INSERT INTO happened (person, name, at, quantity)
-SELECT p, (ARRAY['buy', 'view'])[1 + n % 2], t + n * interval '7 hours 13 minutes', n
+CREATE TABLE happened (id serial, person text, name text, at timestamptz, quantity bigint, due text, expires date);
+INSERT INTO happened (person, name, at, quantity, due, expires)
+SELECT p, (ARRAY['buy', 'view'])[1 + n % 2], t + n * interval '7 hours 13 minutes', n,
+       CASE WHEN n % 2 = 0 THEN to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD') ELSE 'unknown' END, CASE WHEN p = 'b' AND n = 1 THEN '5000000-01-01' ELSE t::date END
 FROM (VALUES ('a', timestamptz '2026-01-28 20:00'), ('a', '2025-12-29 12:00'), ('b', '2026-01-30 01:30'), ('b', '2024-02-29'), ('c', '2026-01-04 13:30'), ('c', '0001-01-01'), ('c', '2026-01-29 00:30')) AS v(p, t),
      generate_series(0, 3) AS n;
-SELECT create_source('shop', 'happened', record_key => 'id', occurred_at => 'at', event_name => 'name', identifiers => 'person AS anonymous_id', properties => 'quantity') \g /dev/null
+SELECT create_source('shop', 'happened', record_key => 'id', occurred_at => 'at', event_name => 'name', identifiers => 'person AS anonymous_id', properties => 'quantity, due, expires') \g /dev/null
 CALL refresh();
 
 -- Evaluates as of moments before, at and after each event and each end of a window, in order; the value must not change before the time that was told.
@@ -87,7 +88,15 @@ FROM (VALUES
     ('EXISTS (SELECT WHERE count(*) FILTER (WHERE event.occurred_at > now() - interval ''1 month'') > 1)'),
     ('min(event.occurred_at) < now() - interval ''2000 years'''),
     ('now() - min(event.occurred_at) < interval ''200000 years'''),
-    ('count(*) FILTER (WHERE event.occurred_at > now() + interval ''290000 years'') = 0')) AS p(predicate),
+    ('count(*) FILTER (WHERE event.occurred_at > now() + interval ''290000 years'') = 0'),
+    -- casts that fail for other values than those they stand for
+    ('count(*) FILTER (WHERE event.due ~ ''^2'' AND event.due::date > now() - interval ''30 days'') > 0'),
+    ('count(*) FILTER (WHERE CASE WHEN event.due !~ ''^2'' THEN event.quantity > 2 ELSE event.due::date > now() - interval ''30 days'' END) > 1'),
+    ('count(*) FILTER (WHERE CASE event.due WHEN ''unknown'' THEN false ELSE event.due::date > now() - interval ''30 days'' END) > 1'),
+    ('count(*) FILTER (WHERE coalesce(event.due = ''unknown'' OR event.due::timestamptz > now() - interval ''1 month'', false)) > 5'),
+    ('max(event.due) ~ ''^2'' OR NULLIF(max(event.due), ''unknown'')::date > now() - interval ''30 days'''),
+    ('max(event.due) <> ''unknown'' AND max(event.due)::date > now() - interval ''30 days'' OR coalesce(min(event.quantity) > 0, max(event.due)::date > now())'),
+    ('min(event.expires) > now() - interval ''2 months'' AND max(event.expires) > now() - interval ''30 days''')) AS p(predicate),
     (VALUES ('Europe/Berlin'), ('Pacific/Auckland')) AS z(zone)
 ORDER BY predicate COLLATE "C", zone COLLATE "C";
 
@@ -102,6 +111,26 @@ SELECT window_closes('2026-01-31', '1 month', '4 days', '2026-01-01'), window_cl
 SELECT window_closes('infinity', '1 month', '0', now()) IS NULL, window_closes('-infinity', '1 month', '0', now()) IS NULL, window_closes('200000-01-01', '1 month', '0', now()) IS NULL,
        window_closes('2026-01-01', '178000000 years', '0', now()) IS NULL, window_closes('2026-01-01', '-178000000 years', '0', now()) IS NULL, window_closes('4713-01-01 BC', '-1 year', '0', now()) IS NULL;
 
-DROP FUNCTION surprises;
+-- ---------- where clocks change at midnight ----------
+-- A day begins with its first moment, also where it has no midnight or two of them.
+CREATE FUNCTION is_told_first(zone text, clock timestamp) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    id integer;
+    told timestamptz;
+    result boolean;
+BEGIN
+    PERFORM cdp.create_segment('tried', 'max(event.occurred_at) > current_date - 30', refresh => 'realtime', time_zone => zone, replace => true);
+    SELECT expression_id INTO id FROM cdp_data.expression WHERE kind = 'segment' AND name = 'tried';
+    PERFORM set_config('TimeZone', zone, true);
+    EXECUTE format('SELECT min(due_at) FROM (%s) AS q', cdp.expression_sql(ARRAY[id], 'everybody', 3)) INTO told USING clock::timestamptz;
+    result := told::date = clock::date + 1 AND (told - interval '1 microsecond')::date = clock::date;
+    PERFORM set_config('TimeZone', 'UTC', true);
+    RETURN result;
+END $$;
+SELECT zone, d::date, is_told_first(zone, d + time '12:00')
+FROM (VALUES ('Atlantic/Azores', date '2026-03-28'), ('Atlantic/Azores', '2026-03-29'), ('Atlantic/Azores', '2026-10-24'), ('Atlantic/Azores', '2026-10-25'),
+    ('Africa/Cairo', '2025-04-24'), ('Africa/Cairo', '2025-04-25'), ('Africa/Cairo', '2025-10-30'), ('Europe/Berlin', '2026-03-29'), ('Europe/Berlin', '2026-10-25')) AS v(zone, d);
+
+DROP FUNCTION surprises, is_told_first;
 DROP TABLE happened;
 SELECT teardown(false);
