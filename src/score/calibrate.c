@@ -370,7 +370,10 @@ cdp_predict_calibrated(PG_FUNCTION_ARGS)
 			high = middle;
 	}
 	{
-		double		share = (score - calibration->scores[low]) / (calibration->scores[high] - calibration->scores[low]);
+		double		from = calibration->scores[low];
+		double		to = calibration->scores[high];
+		/* the distance of two scores may exceed a double */
+		double		share = isinf(to - from) ? (score / 2 - from / 2) / (to / 2 - from / 2) : (score - from) / (to - from);
 
 		PG_RETURN_FLOAT8(calibration->probabilities[low] +
 						 share * (calibration->probabilities[high] - calibration->probabilities[low]));

@@ -10,6 +10,7 @@
 
 #include "cdp.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "score/document.h"
 #include "score/gbt_model.h"
 #include "score/logit_rows.h"
@@ -141,7 +142,10 @@ gbt_model_read(Jsonb *document)
 		document_invalid("it has too many trees");
 	model->trees = cdp_palloc0_array(GbtTree, add_size(model->tree_count, 1));
 	for (int i = 0; i < model->tree_count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		read_tree(document_element_object(array, i, "trees"), &model->trees[i], model->inputs->terms - 1);
+	}
 	return model;
 }
 
@@ -201,6 +205,7 @@ gbt_log_odds(const GbtModel *model, const double *row)
 {
 	double		sum = model->base;
 
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < model->tree_count; i++)
 		sum += gbt_tree_value(&model->trees[i], row);
 	return sum;
@@ -217,6 +222,7 @@ gbt_contributions(const GbtModel *model, const double *row, double *contribution
 	memset(contributions, 0, sizeof(double) * (model->inputs->terms - 1));
 	for (int i = 0; i < model->tree_count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		baseline += model->trees[i].mean[0];
 		gbt_tree_contributions(&model->trees[i], row, contributions);
 	}

@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "cdp.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "score/lifetime_model.h"
 #include "score/rfm.h"
 #include "score/rfm_state.h"
@@ -356,6 +357,7 @@ purchases_until(const RfmState *state, int64 last, Purchase *list)
 			/* what was free cannot be refunded */
 			for (int32 j = count - 1; j >= 0 && left < 0; j--)
 			{
+				CHECK_FOR_INTERRUPTS();
 				if (list[j].amount == 0)
 					continue;
 				if (left + list[j].amount > 0)

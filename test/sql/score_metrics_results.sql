@@ -94,6 +94,8 @@ SELECT cdp.calibrate(cdp.metrics_agg(score, label), 'isotonic') AS c FROM (VALUE
 SELECT :'c'::cdp.calibration;
 SELECT x, cdp.predict(:'c'::cdp.calibration, x) FROM unnest(ARRAY[0, 1, 1.5, 2, 2.5, 3, 3.5, 4, 9]) x;
 SELECT cdp.predict(cdp.calibrate(cdp.metrics_agg(0.5, i = 1)), 0.5) BETWEEN 0.31 AND 0.32 AS one_score FROM generate_series(1, 4) i;
+-- Scores as far apart as they can be.
+SELECT s, round(cdp.predict(cdp.calibrate(cdp.metrics_agg(score, label), 'isotonic'), s)::numeric, 6) AS p FROM (VALUES (-1.7e308, false), (1.7e308, true)) v (score, label), unnest('{-1.7e308,-8.5e307,0,1,8.5e307,1.7e308}'::double precision[]) s GROUP BY s ORDER BY s;
 
 -- Nothing to tell.
 SELECT cdp.auc(p, label), cdp.log_loss(p, label), cdp.ks_statistic(p, label) FROM scored WHERE false;
