@@ -79,6 +79,7 @@ DECLARE
     figures jsonb;
     borders double precision[];
     user_score record;
+    is_broken boolean;
 BEGIN
     PERFORM cdp.require_storage();
     PERFORM cdp.require_admin();
@@ -128,13 +129,33 @@ BEGIN
     -- Scores of a model of another type call other functions, and say so if they cannot.
     IF is_known AND known.type <> given_type THEN
         FOR user_score IN
-            SELECT s.name, s.model, s.expression, s.search_path, e.owner, e.time_zone, e.description
+            SELECT s.name, s.model, s.expression, s.search_path, e.definition, e.owner, e.time_zone, e.description,
+                   (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = e.owner) AS owner_id
             FROM cdp_data.score AS s JOIN cdp_data.expression AS e ON e.kind = 'trait' AND e.name = s.name
             WHERE s.model = register_model.name ORDER BY s.name
         LOOP
-            PERFORM cdp.declare_score(user_score.name, user_score.model, user_score.expression,
-                (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = user_score.owner)::regrole,
-                user_score.time_zone, user_score.description, user_score.search_path, true);
+            BEGIN
+                -- Without its owner nobody else comes to be that.
+                IF user_score.owner_id IS NULL THEN
+                    RAISE undefined_object USING MESSAGE = pg_catalog.format('role "%s" does not exist', user_score.owner);
+                END IF;
+                PERFORM cdp.declare_score(user_score.name, user_score.model, user_score.expression, user_score.owner_id::regrole,
+                    user_score.time_zone, user_score.description, user_score.search_path, true);
+            EXCEPTION WHEN OTHERS THEN
+                -- One that could not be evaluated before either holds nobody up: with the new type it waits for what it needs.
+                BEGIN
+                    PERFORM FROM cdp.analyse_expression('trait', user_score.name, user_score.definition, false, user_score.owner, user_score.time_zone, user_score.search_path);
+                    is_broken := false;
+                EXCEPTION WHEN OTHERS THEN
+                    is_broken := true;
+                END;
+                IF NOT is_broken OR NOT pg_catalog.pg_has_role(user_score.owner_id, 'USAGE') THEN
+                    RAISE;
+                END IF;
+                UPDATE cdp_data.expression AS e
+                SET definition = cdp.score_definition(user_score.expression, given_type, user_score.model), changed_at = pg_catalog.now()
+                WHERE e.kind = 'trait' AND e.name = user_score.name;
+            END;
         END LOOP;
     END IF;
     PERFORM cdp.renew_expressions(ARRAY(
@@ -180,6 +201,17 @@ CREATE FUNCTION cdp.put_model(expression text, replacement text) RETURNS text
 COMMENT ON FUNCTION cdp.put_model(text, text) IS
 'Internal: an expression with another one in place of the word model; an error where it does not stand there.';
 
+CREATE FUNCTION cdp.score_definition(expression text, model_type text, model text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $definition$
+BEGIN
+    RETURN pg_catalog.format(E'(%s\n)::pg_catalog.float8', cdp.put_model(expression, cdp.model_look_up(model_type, model)));
+END
+$definition$;
+COMMENT ON FUNCTION cdp.score_definition(text, text, text) IS
+'Internal: the expression of the computed trait that is a score, by its expression and the type and name of its model.';
+
 CREATE FUNCTION cdp.declare_score(
     name text, model text, expression text, owner regrole, time_zone text, description text, search_path text, replace boolean)
     RETURNS void
@@ -218,7 +250,7 @@ BEGIN
     END IF;
 
     PERFORM cdp.declare_expression('trait', $1,
-        pg_catalog.format(E'(%s\n)::pg_catalog.float8', cdp.put_model($3, cdp.model_look_up(model_type, $2))),
+        cdp.score_definition($3, model_type, $2),
         false, 'batch', true, $4, $5, $6, $7, true, $8);
     -- With a search_path of its own it is evaluated after the score, from the stored value; what reads it comes after it.
     PERFORM cdp.declare_expression('trait', $1 || '_percentile',
@@ -283,6 +315,7 @@ DECLARE
     people bigint;
     everybody bigint;
     percentiles double precision[];
+    tenths double precision[];
     borders double precision[];
     expected double precision[];
     now_shares double precision[];
@@ -294,16 +327,20 @@ BEGIN
         CROSS JOIN LATERAL (SELECT m.* FROM cdp_data.model AS m WHERE m.name = s.model ORDER BY m.version DESC LIMIT 1) AS m
         WHERE e.kind = 'trait' AND e.expression_id = ANY ($1)
     LOOP
-        EXECUTE pg_catalog.format('SELECT pg_catalog.count(r.%1$I), pg_catalog.percentile_disc(ARRAY(SELECT i / 100.0::double precision FROM pg_catalog.generate_series(1, 99) AS i)) WITHIN GROUP (ORDER BY r.%1$I), pg_catalog.count(*) FROM cdp_data.profile_row AS r', scored.name)
-        INTO people, percentiles, everybody;
+        EXECUTE pg_catalog.format('SELECT pg_catalog.count(r.%1$I), pg_catalog.count(*) FROM cdp_data.profile_row AS r', scored.name)
+        INTO people, everybody;
+        -- The least score that more than i percent of them do not exceed: of n in order, that in place n i / 100 + 1, rounded down.
+        EXECUTE pg_catalog.format('SELECT pg_catalog.percentile_disc($1) WITHIN GROUP (ORDER BY r.%1$I), pg_catalog.percentile_disc($2) WITHIN GROUP (ORDER BY r.%1$I) FROM cdp_data.profile_row AS r', scored.name)
+        INTO percentiles, tenths
+        USING ARRAY(SELECT (people * i / 100 + 0.5) / NULLIF(people, 0) FROM pg_catalog.generate_series(1, 99) AS i ORDER BY i)::double precision[],
+              ARRAY[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]::double precision[];
         borders := scored.bounds;
         expected := scored.shares;
         IF borders IS NULL THEN
             -- The first refresh with a version, and with people enough, is what later ones are compared with.
             SELECT s.bounds, s.expected_shares INTO borders, expected FROM cdp_data.score_state AS s WHERE s.name = scored.name AND s.model_id = scored.model_id AND s.people >= enough;
             IF borders IS NULL THEN
-                SELECT pg_catalog.array_agg(DISTINCT percentiles[i] ORDER BY percentiles[i]) INTO borders
-                FROM pg_catalog.generate_series(10, 90, 10) AS i WHERE percentiles[i] IS NOT NULL;
+                SELECT pg_catalog.array_agg(DISTINCT t ORDER BY t) INTO borders FROM pg_catalog.unnest(tenths) AS t;
                 expected := NULL;
             END IF;
         END IF;
@@ -409,7 +446,7 @@ BEGIN
     COMMENT ON COLUMN cdp.scores.bounds IS 'borders of the bins by which that is measured';
     COMMENT ON COLUMN cdp.scores.expected_shares IS 'share of scores in each bin then';
     COMMENT ON COLUMN cdp.scores.shares IS 'the same now';
-    COMMENT ON COLUMN cdp.scores.percentile_bounds IS 'scores that 1, 2 ... 99 percent of people do not exceed';
+    COMMENT ON COLUMN cdp.scores.percentile_bounds IS 'the least scores that more than 1, 2 ... 99 percent of people do not exceed';
     COMMENT ON COLUMN cdp.scores.status IS 'new: not evaluated since it, or its model, was declared or changed; ok; failed';
     COMMENT ON COLUMN cdp.scores.error IS 'message of the error';
     COMMENT ON COLUMN cdp.scores.hint IS 'what to do';

@@ -69,7 +69,7 @@ BEGIN
     COMMENT ON COLUMN cdp_data.score_state.model_id IS 'version of the model that gave it';
     COMMENT ON COLUMN cdp_data.score_state.scored_at IS 'when';
     COMMENT ON COLUMN cdp_data.score_state.people IS 'how many people have a score';
-    COMMENT ON COLUMN cdp_data.score_state.percentile_bounds IS 'scores that 1, 2 ... 99 percent of them do not exceed';
+    COMMENT ON COLUMN cdp_data.score_state.percentile_bounds IS 'the least scores that more than 1, 2 ... 99 percent of them do not exceed';
     COMMENT ON COLUMN cdp_data.score_state.bounds IS 'borders of the bins by which drift is measured';
     COMMENT ON COLUMN cdp_data.score_state.expected_shares IS 'share of scores in each bin at training, or at the first refresh with this version of the model';
     COMMENT ON COLUMN cdp_data.score_state.shares IS 'the same now';

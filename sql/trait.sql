@@ -560,6 +560,29 @@ $drop$;
 COMMENT ON FUNCTION cdp.remove_expression(text, text, boolean) IS
 'Internal: what cdp.drop_computed_trait and cdp.drop_segment do.';
 
+CREATE FUNCTION cdp.require_no_score(names text[], only_percentiles boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $require$
+DECLARE
+    trait record;
+BEGIN
+    PERFORM cdp.require_declarer();
+    SELECT n.name, s.name AS score INTO trait
+    FROM pg_catalog.unnest(names) WITH ORDINALITY AS n(name, place)
+    JOIN cdp_data.score AS s ON n.name = s.name || '_percentile' OR n.name = s.name AND NOT only_percentiles
+    JOIN cdp_data.expression AS e ON e.kind = 'trait' AND e.name = s.name
+    ORDER BY n.place LIMIT 1;
+    IF FOUND THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = pg_catalog.format('computed trait "%s" is that of score "%s"', trait.name, trait.score),
+            HINT = 'Change the score with cdp.create_score(..., replace => true), or drop it with cdp.drop_score.';
+    END IF;
+END
+$require$;
+COMMENT ON FUNCTION cdp.require_no_score(text[], boolean) IS
+'Internal: raises an error where one of these names is that of a score or of its percentile (or, if only_percentiles, of a percentile), whose expressions cdp.create_score writes.';
+
 -- ---------- computed traits ----------
 
 -- These have no pinned search_path, since the caller's is stored with the text; they are parsed here.
@@ -569,6 +592,7 @@ CREATE FUNCTION cdp.create_computed_trait(
     RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
+    SELECT cdp.require_no_score(ARRAY[name]);
     SELECT cdp.declare_expression('trait', name, expression, false, refresh, true, owner, time_zone, description, cdp.current_search_path(), true, replace);
 END;
 COMMENT ON FUNCTION cdp.create_computed_trait(text, text, text, regrole, text, text, boolean) IS
@@ -580,6 +604,8 @@ CREATE FUNCTION cdp.alter_computed_trait(
     RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
+    -- Only the expression is the score's.
+    SELECT cdp.require_no_score(ARRAY[name]) WHERE expression IS NOT NULL;
     SELECT cdp.declare_expression('trait', name, expression, false, refresh, NULL, owner, time_zone, description, cdp.current_search_path(), false, true);
 END;
 COMMENT ON FUNCTION cdp.alter_computed_trait(text, text, text, regrole, text, text) IS
@@ -588,6 +614,7 @@ COMMENT ON FUNCTION cdp.alter_computed_trait(text, text, text, regrole, text, te
 CREATE FUNCTION cdp.rename_computed_trait(name text, new_name text) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
+    SELECT cdp.require_no_score(ARRAY[name, new_name]);
     SELECT cdp.retitle_expression('trait', name, new_name);
 END;
 COMMENT ON FUNCTION cdp.rename_computed_trait(text, text) IS
@@ -596,6 +623,8 @@ COMMENT ON FUNCTION cdp.rename_computed_trait(text, text) IS
 CREATE FUNCTION cdp.drop_computed_trait(name text, cascade boolean DEFAULT false) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
+    -- A score goes with its trait, but does not go on without its percentile.
+    SELECT cdp.require_no_score(ARRAY[name], only_percentiles => true);
     SELECT cdp.remove_expression('trait', name, cascade);
 END;
 COMMENT ON FUNCTION cdp.drop_computed_trait(text, boolean) IS

@@ -55,7 +55,7 @@ SELECT cdp.put_model('U&"model" + 1', '$');
 SELECT cdp.create_segment('most_at_risk', 'profile.churn_percentile > 90');
 CALL cdp.refresh();
 SELECT count(*), bool_and(abs(churn - cdp.p_no_purchase(:'first', '90 days', pg_temp.customer(profile_id))) < 1e-12) AS by_the_model,
-	bool_and(churn_percentile = least(100, 1 + floor((SELECT count(*) FROM cdp.profiles o WHERE o.churn <= p.churn) * 100.0 / 400)) OR churn_percentile = least(100, ceil((SELECT count(*) FROM cdp.profiles o WHERE o.churn <= p.churn) * 100.0 / 400))) AS percentile
+	bool_and(churn_percentile = ceil((SELECT count(*) FROM cdp.profiles o WHERE o.churn <= p.churn) * 100.0 / 400)) AS percentile
 FROM cdp.profiles p;
 SELECT s.name, model, model_version, m.version, people, drift, status, scored_at IS NOT NULL AS scored, (SELECT round(sum(s)::numeric, 9) FROM unnest(shares) s) AS shares
 FROM cdp.scores s JOIN cdp.models m USING (model_id) ORDER BY 1;
@@ -94,7 +94,19 @@ CALL cdp.refresh();
 SELECT count(*) FILTER (WHERE sum IS NULL) > 100 AS not_scored, bool_and((sum IS NULL) = (sum_percentile IS NULL)) AS no_percentile,
 	min(sum_percentile) BETWEEN 1 AND 50 AND max(sum_percentile) = 100 AS percentiles, count("none") AS scored, count(none_percentile) AS percentiles_of_nobody FROM cdp.profiles;
 SELECT name, people FROM cdp.scores WHERE name IN ('none', 'sum') ORDER BY 1;
+SELECT bool_and(sum_percentile = ceil((SELECT count(*) FROM cdp.profiles o WHERE o.sum <= p.sum) * 100.0 / people)) AS percentile, count(DISTINCT sum) < min(people) AS ties FROM cdp.profiles p, cdp.scores s WHERE s.name = 'sum' AND p.sum IS NOT NULL;
 SELECT cdp.drop_score('none');
+
+-- The expressions and names of its traits are the score's.
+SELECT cdp.alter_computed_trait('churn', 'count(*)::float8');
+SELECT cdp.create_computed_trait('churn', 'count(*)::float8', replace => true);
+SELECT cdp.alter_computed_trait('churn_percentile', '50');
+SELECT cdp.create_computed_trait('churn_percentile', '50', replace => true);
+SELECT cdp.drop_computed_trait('churn_percentile', cascade => true);
+SELECT cdp.rename_computed_trait('churn_percentile', 'leaving_percentile');
+SELECT cdp.rename_computed_trait('orders', 'churn_percentile');
+SELECT cdp.alter_computed_trait('churn', description => 'who will not buy again');
+SELECT description FROM cdp.scores WHERE name = 'churn';
 
 -- A training set as of its own time; the distribution of its scores is what drift is measured by.
 SELECT cdp.create_computed_trait('idle', $$extract(epoch FROM now() - max(event.occurred_at))::float8 / 86400$$);
@@ -120,6 +132,22 @@ SELECT cdp.register_model('buys', model) FROM boosted;
 CALL cdp.refresh();
 SELECT bool_and(abs(p.buys - cdp.predict(model, ARRAY[p.orders, p.idle])) < 1e-12) AS by_trees FROM cdp.profiles p, boosted;
 SELECT model_version, drift FROM cdp.scores WHERE name = 'buys';
+-- A score that could not be evaluated anyway does not stand in the way, and goes on with the new one.
+CREATE FUNCTION twice(double precision) RETURNS double precision LANGUAGE sql IMMUTABLE RETURN 2 * $1;
+SELECT cdp.create_score('doubled', 'buys', 'twice(cdp.predict(model, ARRAY[profile.orders, profile.idle]))');
+DROP FUNCTION twice(double precision);
+CREATE TABLE linear AS SELECT cdp.train_logit(:'query', 'label', ARRAY['orders', 'idle'], options => cdp.logit_options(l2 => 2)) AS model;
+SELECT cdp.register_model('buys', model) FROM linear;
+CALL cdp.refresh();
+SELECT bool_and(abs(p.buys - cdp.predict(model, ARRAY[p.orders, p.idle])) < 1e-6) AS by_the_new_one FROM cdp.profiles p, linear;
+SELECT name, status, error FROM cdp.scores WHERE model = 'buys' ORDER BY 1;
+CREATE FUNCTION twice(double precision) RETURNS double precision LANGUAGE sql IMMUTABLE RETURN 2 * $1;
+CALL cdp.refresh();
+SELECT bool_and(abs(p.doubled - 2 * p.buys) < 1e-6) AS twice_of_the_new_one FROM cdp.profiles p;
+SELECT name, status, error FROM cdp.scores WHERE model = 'buys' ORDER BY 1;
+SELECT cdp.drop_score('doubled');
+DROP FUNCTION twice(double precision);
+DROP TABLE linear;
 -- One that the expression cannot be used with is refused.
 \set VERBOSITY terse
 SELECT cdp.register_model('buys', :'first'::cdp.lifetime_model);
