@@ -136,8 +136,16 @@ SELECT model_version, drift FROM cdp.scores WHERE name = 'buys';
 CREATE FUNCTION twice(double precision) RETURNS double precision LANGUAGE sql IMMUTABLE RETURN 2 * $1;
 SELECT cdp.create_score('doubled', 'buys', 'twice(cdp.predict(model, ARRAY[profile.orders, profile.idle]))');
 DROP FUNCTION twice(double precision);
+-- One of a role that is gone stays that role's.
+CREATE ROLE regress_cdp_score_owner;
+SELECT cdp.grant_access('regress_cdp_score_owner', 'reader');
+SELECT cdp.create_score('orphan', 'buys', 'cdp.predict(model, ARRAY[profile.orders, profile.idle])', owner => 'regress_cdp_score_owner');
+DROP OWNED BY regress_cdp_score_owner;
+DROP ROLE regress_cdp_score_owner;
 CREATE TABLE linear AS SELECT cdp.train_logit(:'query', 'label', ARRAY['orders', 'idle'], options => cdp.logit_options(l2 => 2)) AS model;
 SELECT cdp.register_model('buys', model) FROM linear;
+SELECT owner FROM cdp.scores WHERE name = 'orphan';
+SELECT cdp.drop_score('orphan');
 CALL cdp.refresh();
 SELECT bool_and(abs(p.buys - cdp.predict(model, ARRAY[p.orders, p.idle])) < 1e-6) AS by_the_new_one FROM cdp.profiles p, linear;
 SELECT name, status, error FROM cdp.scores WHERE model = 'buys' ORDER BY 1;
