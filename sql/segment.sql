@@ -425,7 +425,7 @@ CREATE FUNCTION cdp.audience_overlap(names text[], OUT segments text[], OUT size
 AS $overlap$
 #variable_conflict use_column
 BEGIN
-    IF $1 IS NULL OR pg_catalog.array_position($1, NULL) IS NOT NULL THEN
+    IF $1 IS NULL OR EXISTS (SELECT FROM pg_catalog.unnest($1) AS n WHERE n IS NULL) THEN
         RAISE null_value_not_allowed USING MESSAGE = 'names must not be null';
     END IF;
     IF pg_catalog.cardinality($1) > 12 OR pg_catalog.array_ndims($1) > 1

@@ -233,6 +233,8 @@ SELECT * FROM cdp.audience_overlap('{}');
 SELECT * FROM cdp.audience_overlap(NULL);
 SELECT * FROM cdp.audience_overlap('{a,NULL}');
 SELECT * FROM cdp.audience_overlap('{a,a}');
+SELECT * FROM cdp.audience_overlap('{{a,b},{c,NULL}}');
+SELECT * FROM cdp.audience_overlap('{{a,b},{c,d}}');
 SELECT * FROM cdp.audience_overlap('{a,nobody}');
 SELECT * FROM cdp.audience_overlap(ARRAY(SELECT i::text FROM generate_series(1, 13) AS i));
 SELECT cdp.create_segment('s' || i, 'false') FROM generate_series(1, 9) AS i;
