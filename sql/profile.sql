@@ -332,6 +332,7 @@ COMMENT ON FUNCTION cdp.materialize_profiles(bigint[]) IS
 CREATE FUNCTION cdp.shape_events() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off     -- names of types are compared as text
 AS $shape$
 DECLARE
     c record;

@@ -71,6 +71,7 @@ CREATE FUNCTION cdp.shape_view(
     RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off     -- names of types are compared as text
     SET client_min_messages = warning
 AS $shape$
 DECLARE
@@ -271,6 +272,7 @@ COMMENT ON FUNCTION cdp.profile_columns() IS
 CREATE FUNCTION cdp.shape_profiles() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off     -- names of types are compared as text
 AS $shape$
 DECLARE
     view_comment CONSTANT text := 'one row per person: when seen, how often, identifiers and traits';
@@ -432,6 +434,7 @@ COMMENT ON FUNCTION cdp.trait_accepts(text, text) IS
 CREATE FUNCTION cdp.trait_sources(key text, OUT source text, OUT type text) RETURNS SETOF record
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off     -- names of types are compared as text
 AS $sources$
 #variable_conflict use_column
 BEGIN
@@ -445,6 +448,7 @@ COMMENT ON FUNCTION cdp.trait_sources(text) IS 'Internal: the sources that have 
 CREATE FUNCTION cdp.declare_trait_columns(source text, traits text[], types regtype[]) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off     -- names of types are compared as text
 AS $declare$
 #variable_conflict use_column
 DECLARE
@@ -578,6 +582,7 @@ CREATE FUNCTION cdp.create_trait(
     RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off     -- names of types are compared as text
 AS $create$
 #variable_conflict use_column
 DECLARE
@@ -636,6 +641,7 @@ CREATE FUNCTION cdp.alter_trait(
     RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off     -- names of types are compared as text
 AS $alter$
 #variable_conflict use_column
 DECLARE

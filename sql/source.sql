@@ -72,7 +72,7 @@ BEGIN
     FROM pg_catalog.pg_proc AS p
     JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
     JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'cdp'
-    WHERE p.pronamespace = 'cdp'::regnamespace AND p.proname LIKE '%\_health' AND p.pronargs = 0;
+    WHERE p.pronamespace = 'cdp'::regnamespace AND pg_catalog.right(p.proname, 7) = '_health' AND p.pronargs = 0;
     RETURN QUERY EXECUTE pg_catalog.format(
         'SELECT h."check", h.severity, h.detail, h.hint, h.since FROM (%s) AS h ORDER BY pg_catalog.array_position(ARRAY[''error'', ''warning'', ''info''], h.severity), h."check", h.detail', queries);
 END

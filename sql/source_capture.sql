@@ -419,7 +419,7 @@ BEGIN
         SELECT g.tgrelid::regclass AS relation, g.tgname
         FROM pg_catalog.pg_trigger AS g
         WHERE g.tgfoid = 'cdp_data.capture'::regproc AND g.tgparentid = 0
-          AND g.tgargs = pg_catalog.convert_to(source, pg_catalog.getdatabaseencoding()) || '\x00'
+          AND g.tgargs = pg_catalog.convert_to(source, pg_catalog.getdatabaseencoding()) || pg_catalog.decode('00', 'hex')
     LOOP
         EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.relation);
     END LOOP;
@@ -450,7 +450,7 @@ BEGIN
         SELECT g.tgrelid::regclass AS relation, g.tgname
         FROM pg_catalog.pg_trigger AS g
         WHERE g.tgfoid = 'cdp_data.capture'::regproc AND g.tgparentid = 0
-          AND g.tgargs = pg_catalog.convert_to(source, pg_catalog.getdatabaseencoding()) || '\x00'
+          AND g.tgargs = pg_catalog.convert_to(source, pg_catalog.getdatabaseencoding()) || pg_catalog.decode('00', 'hex')
           AND NOT EXISTS (SELECT FROM cdp.capture_triggers(source) AS w WHERE w.relation = g.tgrelid AND w.trigger_name = g.tgname)
     LOOP
         EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', stale.tgname, stale.relation);

@@ -8,6 +8,7 @@ CREATE FUNCTION cdp.create_source(
     time_zone text DEFAULT NULL, capture text DEFAULT 'pull', owner regrole DEFAULT NULL, replace boolean DEFAULT false)
     RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET quote_all_identifiers = off     -- names of relations and types are compared as text
     AS 'MODULE_PATHNAME', 'cdp_create_source';
 COMMENT ON FUNCTION cdp.create_source(text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, regrole, boolean) IS
 'Declares a table, view or foreign table as a source: its key, the identifiers of its rows, and the traits (or, with occurred_at and event_name, the events and properties) that they give.  The arguments are SQL expressions and select lists over its rows; all of it is checked here, and cdp.refresh() reads the rows.  The same declaration again does nothing; another one needs replace => true.';
@@ -20,6 +21,7 @@ CREATE FUNCTION cdp.alter_source(
     time_zone text DEFAULT NULL, capture text DEFAULT NULL, owner regrole DEFAULT NULL, reset text[] DEFAULT NULL)
     RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET quote_all_identifiers = off     -- names of relations and types are compared as text
     AS 'MODULE_PATHNAME', 'cdp_alter_source';
 COMMENT ON FUNCTION cdp.alter_source(text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, regrole, text[]) IS
 'Changes the declaration of a source; NULL keeps a part, reset => ARRAY[''filter''] takes one away.  The next refresh reads the whole source again.';
@@ -161,7 +163,7 @@ BEGIN
     END IF;
     BEGIN
         is_valid := CASE watermark_type::regtype
-            WHEN 'timestamptz'::regtype THEN overlap::interval >= '0'::interval
+            WHEN 'timestamptz'::regtype THEN overlap::interval >= '0'::interval AND pg_catalog.now() - overlap::interval IS NOT NULL
             WHEN 'int8'::regtype THEN overlap::bigint >= 0
             WHEN 'numeric'::regtype THEN overlap::numeric >= 0 AND overlap::numeric <> 'NaN'
             ELSE false END;
@@ -421,6 +423,7 @@ BEGIN
             SELECT pg_catalog.format('(SELECT pg_catalog.to_jsonb(%s) #>> ''{}'' FROM incoming AS i)', CASE c.type::regtype
                 WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(i.w) FILTER (WHERE pg_catalog.isfinite(i.w)), pg_catalog.now())'
                 WHEN 'numeric'::regtype THEN 'pg_catalog.max(i.w) FILTER (WHERE i.w < ''Infinity'')'     -- and NaN is greater
+                WHEN 'int8'::regtype THEN 'pg_catalog.max(i.w) FILTER (WHERE i.w < 9223372036854775807)'
                 ELSE 'pg_catalog.max(i.w)' END)
             FROM cdp_data.source_column AS c WHERE c.source = s.name AND c.kind = 'watermark');
     END IF;
@@ -512,6 +515,11 @@ DECLARE
     watermark_type regtype;
     keys record;
 BEGIN
+    IF selection IS NULL OR selection NOT IN ('first', 'all', 'since', 'keys', 'missing', 'list') THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = pg_catalog.format('invalid selection %L of rows of source "%s"', selection, source),
+            HINT = 'The selections are first, all, since, keys, missing and list.';
+    END IF;
     SELECT t.* INTO s FROM cdp_data.source AS t WHERE t.name = source_query.source AND t.relation IS NOT NULL;
     IF NOT FOUND THEN
         PERFORM cdp.require_source(source);
@@ -604,7 +612,9 @@ BEGIN
                 CASE watermark_type
                     WHEN 'timestamptz'::regtype THEN pg_catalog.to_jsonb(since::timestamptz - COALESCE(s.watermark_overlap, '1 hour')::interval) #>> '{}'
                     WHEN 'text'::regtype THEN since
-                    ELSE (since::numeric - COALESCE(s.watermark_overlap, '1000')::numeric)::text END,
+                    WHEN 'numeric'::regtype THEN (since::numeric - COALESCE(s.watermark_overlap, '1000')::numeric)::text
+                    -- no further than the least one
+                    ELSE GREATEST(since::numeric - COALESCE(s.watermark_overlap, '1000')::numeric, -9223372036854775808)::text END,
                 CASE watermark_type WHEN 'numeric'::regtype THEN 'pg_catalog.numeric' WHEN 'int8'::regtype THEN 'pg_catalog.int8'
                     WHEN 'text'::regtype THEN 'pg_catalog.text' ELSE 'pg_catalog.timestamptz' END);
             conditions := conditions || past;

@@ -93,7 +93,7 @@ CREATE FUNCTION cdp.elapsed(since timestamptz) RETURNS text
     RETURN pg_catalog.round((EXTRACT(epoch FROM (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) since)))::numeric, 1)::text OPERATOR(pg_catalog.||) ' s';
 COMMENT ON FUNCTION cdp.elapsed(timestamptz) IS 'Internal: the time since then, for progress lines.';
 
-CREATE FUNCTION cdp.finish_refresh(refresh_id bigint, is_atomic boolean, attempt integer) RETURNS boolean
+CREATE FUNCTION cdp.finish_refresh(refresh_id bigint, is_atomic boolean) RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $finish$
@@ -121,10 +121,9 @@ BEGIN
                            WHEN any_source THEN 'The view cdp.sources says what to do.'
                            ELSE 'The view cdp.segments says what to do.' END;
     END IF;
-    RETURN false;
 END
 $finish$;
-COMMENT ON FUNCTION cdp.finish_refresh(bigint, boolean, integer) IS
+COMMENT ON FUNCTION cdp.finish_refresh(bigint, boolean) IS
 'Part of cdp.refresh: raises an error that names the sources, computed traits and segments that failed.';
 
 -- ---------- one source ----------
@@ -134,8 +133,13 @@ CREATE FUNCTION cdp.relation_files(relation text) RETURNS text[]
 BEGIN ATOMIC
     SELECT pg_catalog.array_agg(pg_catalog.format('%s/%s', c.oid, pg_catalog.pg_relation_filenode(c.oid::regclass)) ORDER BY c.oid)
     FROM (SELECT cdp.find_relation(relation)) AS given(relid)
-    CROSS JOIN LATERAL (SELECT t.relid::oid AS relid FROM pg_catalog.pg_partition_tree(given.relid::regclass) AS t WHERE t.isleaf
-                        UNION SELECT given.relid) AS r
+    -- partitions, and tables that inherit from it
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE tree(relid) AS (
+            SELECT given.relid
+            UNION
+            SELECT i.inhrelid FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent OPERATOR(pg_catalog.=) t.relid)
+        SELECT t.relid FROM tree AS t) AS r
     JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) r.relid
     WHERE c.relkind OPERATOR(pg_catalog.=) 'r' OR c.relkind OPERATOR(pg_catalog.=) 'm';
 END;
@@ -233,9 +237,10 @@ DECLARE
     counts bigint[];
     part record;
     state text;
-    all_keys text[];
+    parts refcursor;
+    keys text[];
     watermarks text[];
-    size integer;
+    keyless bigint;
     failed bigint := 0;
     total bigint[] := ARRAY[0, 0, 0, 0, 0, 0];
 BEGIN
@@ -252,16 +257,33 @@ BEGIN
     END;
     RAISE NOTICE USING MESSAGE = pg_catalog.format('source "%s": an expression fails for some row, reading by key', source);
     -- Both from one snapshot: the watermark must not pass rows that were committed while these are taken in.
-    SELECT pg_catalog.array_agg(DISTINCT k.record_key) FILTER (WHERE k.record_key IS NOT NULL),
-           pg_catalog.array_agg(DISTINCT k.watermark) FILTER (WHERE k.watermark IS NOT NULL)
-    INTO all_keys, watermarks FROM cdp.source_keys(source, since) AS k;
-    size := GREATEST(1000, pg_catalog.cardinality(all_keys) / 50);
-    FOR start_at IN 1 .. COALESCE(pg_catalog.cardinality(all_keys), 0) BY size LOOP
-        part := cdp.take_in_halves(source, all_keys[start_at : start_at + size - 1], failed);
+    -- In parts, since all keys need not fit into one array; the rows of one key are in one part.
+    OPEN parts NO SCROLL FOR
+        SELECT pg_catalog.array_agg(DISTINCT n.record_key) FILTER (WHERE n.record_key IS NOT NULL),
+               pg_catalog.array_agg(DISTINCT n.watermark) FILTER (WHERE n.watermark IS NOT NULL),
+               pg_catalog.count(*) FILTER (WHERE n.record_key IS NULL)
+        FROM (SELECT k.record_key, k.watermark,
+                     (pg_catalog.rank() OVER (ORDER BY k.record_key) - 1) / LEAST(1000000, GREATEST(1000, pg_catalog.count(*) OVER () / 50)) AS part
+              FROM cdp.source_keys(source, since) AS k) AS n
+        GROUP BY n.part;
+    LOOP
+        FETCH parts INTO keys, watermarks, keyless;
+        EXIT WHEN NOT FOUND;
+        PERFORM cdp.keep_watermark(source, watermarks);
+        IF keyless > 0 THEN
+            -- Nothing but their number is known here; the same rows may have been noted before.
+            DELETE FROM cdp_data.rejected_record AS r
+            WHERE r.source = $1 AND r.record_key IS NULL AND r.reason = 'missing_record_key' AND r.identifiers = '[]';
+            INSERT INTO cdp_data.rejected_record (source, reason, identifiers, rejected_at)
+            SELECT $1, 'missing_record_key', '[]', pg_catalog.clock_timestamp() FROM pg_catalog.generate_series(1, keyless);
+            total := cdp.add_counts(total, ARRAY[keyless, 0, 0, 0, 0, keyless]);
+        END IF;
+        CONTINUE WHEN keys IS NULL;
+        part := cdp.take_in_halves(source, keys, failed);
         failed := part.failed;
         total := cdp.add_counts(total, part.counts);
     END LOOP;
-    PERFORM cdp.keep_watermark(source, watermarks);
+    CLOSE parts;
     RETURN total;
 END
 $rows$;
@@ -303,6 +325,7 @@ BEGIN
         CASE watermark_type::regtype
             WHEN 'timestamptz'::regtype THEN 'LEAST(pg_catalog.max(v.value::timestamptz) FILTER (WHERE pg_catalog.isfinite(v.value::timestamptz)), pg_catalog.now())'
             WHEN 'numeric'::regtype THEN 'pg_catalog.max(v.value::numeric) FILTER (WHERE v.value::numeric < ''Infinity'')'
+            WHEN 'int8'::regtype THEN 'pg_catalog.max(v.value::bigint) FILTER (WHERE v.value::bigint < 9223372036854775807)'
             ELSE pg_catalog.format('pg_catalog.max(v.value::%s)', watermark_type::regtype) END)
     INTO greatest_value USING source, more;
     DELETE FROM cdp_data.source_batch AS b WHERE b.source = keep_watermark.source;

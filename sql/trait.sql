@@ -87,6 +87,7 @@ COMMENT ON FUNCTION cdp.current_search_path() IS
 CREATE FUNCTION cdp.computed_trait_type(type text) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off     -- names of types are compared as text
 AS $type$
 DECLARE
     given CONSTANT regtype := type::regtype;

@@ -247,6 +247,34 @@ cdp_is_about_text(const ErrorData *error)
 }
 
 /*
+ * In PG_CATCH: raises an error again that a text raised which runs on behalf of
+ * somebody else, with the memory context of before.
+ *
+ * What RAISE and ASSERT in a PL/pgSQL function raise is about a value, whatever
+ * SQLSTATE they were given.  With that of a cancel, a deadlock or a missing
+ * right it would be taken for what the caller has to know: it would end the
+ * statement of somebody who writes a table, and tell the value.
+ */
+void
+cdp_rethrow_of_text(MemoryContext context)
+{
+	MemoryContext error_context = MemoryContextSwitchTo(context);
+	ErrorData  *error = CopyErrorData();
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	if (error->funcname != NULL && (strcmp(error->funcname, "exec_stmt_raise") == 0 || strcmp(error->funcname, "exec_stmt_assert") == 0) &&
+		category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
+		(category != ERRCODE_PLPGSQL_ERROR || error->sqlerrcode == ERRCODE_ASSERT_FAILURE))
+	{
+		FlushErrorState();
+		error->sqlerrcode = ERRCODE_RAISE_EXCEPTION;
+		ReThrowError(error);
+	}
+	MemoryContextSwitchTo(error_context);
+	PG_RE_THROW();
+}
+
+/*
  * The statement of a text that cdp_query_prepare took, without a semicolon and
  * what comes after it, so that it can stand in parentheses before a new line.
  */

@@ -38,6 +38,7 @@ extern CdpQuery *cdp_query_prepare_parameters(const char *query, const char *wha
 extern void cdp_query_bind(CdpQuery *prepared, const Datum *values);
 extern TupleDesc cdp_query_descriptor(CdpQuery *prepared);
 extern bool cdp_is_about_text(const ErrorData *error);
+extern void cdp_rethrow_of_text(MemoryContext context);
 extern char *cdp_query_bare(const char *query);
 extern bool cdp_reads_temporary(Node *tree, int *location);
 extern void cdp_refuse_temporary(Node *tree, const char *what);

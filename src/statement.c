@@ -32,6 +32,38 @@ cdp_statement(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types)
 }
 
 /*
+ * SPI_execute_with_args for a statement whose errors are the caller's: they are
+ * told without the lines of the extension's own functions that they passed
+ * through, which say nothing to who called the one at hand.  Where those of the
+ * caller stand above, they are kept, and so is all of it in internal errors.
+ */
+int
+cdp_execute_plainly(const char *sql, int count, Oid *types, Datum *values, const char *nulls)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile int result = 0;
+
+	PG_TRY();
+	{
+		error_context_stack = NULL;
+		result = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_INTERNAL_ERROR)
+			error->context = NULL;
+		ThrowErrorData(error);
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
  * A setting until the end of the level that the caller began with
  * NewGUCNestLevel().
  *

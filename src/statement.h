@@ -10,6 +10,7 @@
 #include "utils/tuplestore.h"
 
 extern SPIPlanPtr cdp_statement(SPIPlanPtr *plan, const char *sql, int argument_count, Oid *types);
+extern int	cdp_execute_plainly(const char *sql, int count, Oid *types, Datum *values, const char *nulls);
 extern void cdp_set_option(const char *name, const char *value);
 extern void cdp_register_rows(const char *name, TupleDesc descriptor, Tuplestorestate *rows);
 

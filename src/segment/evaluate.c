@@ -209,15 +209,7 @@ cdp_refresh_segments(PG_FUNCTION_ARGS)
 	refresh_end_step(evaluation.may_commit);
 	evaluation_run(&evaluation, values[0], nulls[0] == ' ');
 	if (raise_errors)
-	{
-		Oid			finish_types[] = {INT8OID, BOOLOID, INT4OID};
-		Datum		finish[] = {Int64GetDatum(evaluation.refresh_id), BoolGetDatum(!evaluation.may_commit), Int32GetDatum(1)};
-
-		refresh_begin_step(evaluation.may_commit);
-		if (SPI_execute_with_args("SELECT cdp.finish_refresh($1, $2, $3)", 3, finish_types, finish, NULL, false, 0) != SPI_OK_SELECT)
-			elog(ERROR, "could not end the refresh of segments");
-		refresh_end_step(evaluation.may_commit);
-	}
+		refresh_raise_failures(evaluation.refresh_id, evaluation.may_commit);
 	SPI_finish();
 	MemoryContextDelete(evaluation.context);
 	PG_RETURN_VOID();

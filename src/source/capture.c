@@ -172,8 +172,16 @@ cdp_changed_keys(PG_FUNCTION_ARGS)
 	cdp_refuse_temporary((Node *) ((CachedPlanSource *) linitial(SPI_plan_get_plan_sources(plan)))->query_list, "cdp.create_source");
 	options.read_only = true;
 	options.dest = receiver;
-	if (SPI_execute_plan_extended(plan, &options) < 0)
-		elog(ERROR, "could not read the keys of changed rows");
+	PG_TRY();
+	{
+		if (SPI_execute_plan_extended(plan, &options) < 0)
+			elog(ERROR, "could not read the keys of changed rows");
+	}
+	PG_CATCH();
+	{
+		cdp_rethrow_of_text(context);
+	}
+	PG_END_TRY();
 	source_owner_leave(&owner);
 	SPI_finish();
 	tuplestore_end(changed);

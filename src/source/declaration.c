@@ -262,7 +262,7 @@ store_declaration(const Declaration *declaration, bool replace, bool is_new)
 		appendStringInfo(&sql, "%s$%d", i == 0 ? "" : ", ", i + 1);
 	appendStringInfoChar(&sql, ')');
 	SPI_connect();
-	if (SPI_execute_with_args(sql.data, n, types, values, nulls, false, 0) != SPI_OK_SELECT)
+	if (cdp_execute_plainly(sql.data, n, types, values, nulls) != SPI_OK_SELECT)
 		elog(ERROR, "could not store the declaration");
 	SPI_finish();
 }
@@ -281,7 +281,7 @@ static void
 require_admin(void)
 {
 	SPI_connect();
-	if (SPI_execute("SELECT cdp.require_admin(), cdp.require_owner()", false, 0) != SPI_OK_SELECT)
+	if (cdp_execute_plainly("SELECT cdp.require_admin(), cdp.require_owner()", 0, NULL, NULL, NULL) != SPI_OK_SELECT)
 		elog(ERROR, "could not check the rights of the caller");
 	SPI_finish();
 }
@@ -508,6 +508,7 @@ cdp_verify_source(PG_FUNCTION_ARGS)
 	SourceOwner owner = {0};
 
 	declaration.function = "cdp.create_source";
+	declaration.is_stored = true;
 	if (PG_ARGISNULL(0))
 		refuse_null(&declaration, "source");
 	declaration.name = intake_check_source(PG_GETARG_TEXT_PP(0));

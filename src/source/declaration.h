@@ -54,6 +54,7 @@ extern const PartRule declaration_parts[PART_COUNT];
 typedef struct Declaration
 {
 	const char *function;		/* who is called, for messages */
+	bool		is_stored;		/* it was right once, and is read again */
 	const char *name;
 	char	   *relation;		/* as given, then qualified */
 	char	   *texts[PART_COUNT];

@@ -144,3 +144,27 @@ source_owner_resume(const SourceOwner *owner)
 {
 	SetUserIdAndSecContext(owner->role, owner->caller_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
+
+/*
+ * Runs a query of the text, between source_owner_enter and source_owner_leave.
+ * What the text raises goes through cdp_rethrow_of_text, and what the
+ * callback raises, where it says so in is_suspended (NULL: it raises none of its
+ * own), does not.
+ */
+void
+source_owner_run(CdpQuery *query, int flags, CdpRowCallback callback, void *argument, const bool *is_suspended)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		(void) cdp_query_run(query, flags, callback, argument);
+	}
+	PG_CATCH();
+	{
+		if (is_suspended == NULL || !*is_suspended)
+			cdp_rethrow_of_text(context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}

@@ -5,6 +5,8 @@
 #ifndef CDP_SOURCE_OWNER_H
 #define CDP_SOURCE_OWNER_H
 
+#include "query.h"
+
 typedef struct SourceOwner
 {
 	Oid			role;
@@ -24,5 +26,6 @@ extern void source_owner_enter(SourceOwner *owner);
 extern void source_owner_leave(SourceOwner *owner);
 extern void source_owner_suspend(const SourceOwner *owner);
 extern void source_owner_resume(const SourceOwner *owner);
+extern void source_owner_run(CdpQuery *query, int flags, CdpRowCallback callback, void *argument, const bool *is_suspended);
 
 #endif							/* CDP_SOURCE_OWNER_H */

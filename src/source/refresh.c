@@ -16,6 +16,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -29,6 +30,7 @@
 #include "segment/evaluate.h"
 #include "source/owner.h"
 #include "source/refresh.h"
+#include "statement.h"
 
 PG_FUNCTION_INFO_V1(cdp_refresh);
 PG_FUNCTION_INFO_V1(cdp_source_keys);
@@ -136,12 +138,26 @@ run_step(const Refresh *refresh, const char *sql, const char *source)
 	}
 }
 
+/* The last step: an error when others failed, which names them. */
+void
+refresh_raise_failures(int64 refresh_id, bool may_commit)
+{
+	Oid			types[] = {INT8OID, BOOLOID};
+	Datum		values[] = {Int64GetDatum(refresh_id), BoolGetDatum(!may_commit)};
+
+	refresh_begin_step(may_commit);
+	if (cdp_execute_plainly("SELECT cdp.finish_refresh($1, $2)", 2, types, values, NULL) != SPI_OK_SELECT)
+		elog(ERROR, "could not finish the refresh");
+	refresh_end_step(may_commit);
+}
+
 /* Here and not in SQL, so that an error is not told with the lines of functions that it passed through. */
 static void
 check_arguments(FunctionCallInfo fcinfo)
 {
 	Oid			state;
 
+	PreventCommandIfReadOnly("cdp.refresh()");
 	(void) graph_relations();	/* raises the errors about storage */
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		ereport(ERROR,
@@ -264,7 +280,7 @@ cdp_refresh(PG_FUNCTION_ARGS)
 	evaluation.context = refresh.context;
 	evaluation_run(&evaluation, (Datum) 0, false);
 	if (raise_errors)
-		run_step(&refresh, "SELECT cdp.finish_refresh($1, $2, $3)", NULL);
+		refresh_raise_failures(refresh.refresh_id, refresh.may_commit);
 	SPI_finish();
 	MemoryContextDelete(refresh.context);
 	PG_RETURN_VOID();
@@ -345,7 +361,7 @@ cdp_source_keys(PG_FUNCTION_ARGS)
 	cdp_query_refuse_temporary(query);
 	if (cdp_query_descriptor(query)->natts != list.descriptor->natts)
 		elog(ERROR, "the list of keys of source \"%s\" has other columns", source);
-	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, keep_key, &list);
+	source_owner_run(query, CDP_QUERY_PARALLEL, keep_key, &list, NULL);
 	source_owner_leave(&owner);
 	cdp_query_free(query);
 	return (Datum) 0;

@@ -9,6 +9,7 @@
 
 extern void refresh_begin_step(bool may_commit);
 extern void refresh_end_step(bool may_commit);
+extern void refresh_raise_failures(int64 refresh_id, bool may_commit);
 extern Datum refresh_names(FunctionCallInfo fcinfo);
 
 #endif							/* CDP_SOURCE_REFRESH_H */

@@ -69,7 +69,7 @@ reading_error_callback(void *argument)
 	Reading	   *reading = argument;
 
 	given_text_show_position(reading->text);
-	if (geterrcode() == ERRCODE_UNDEFINED_COLUMN && reading->is_bare_name)
+	if (geterrcode() == ERRCODE_UNDEFINED_COLUMN && reading->is_bare_name && !reading->declaration->is_stored)
 		errhint("The arguments are SQL expressions over the rows of %s; a constant is written in quotes of its own: %s => $$'%s'$$.",
 				reading->declaration->relation, reading->rule->name, reading->text);
 	if (geterrcode() == ERRCODE_GROUPING_ERROR)

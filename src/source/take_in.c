@@ -59,6 +59,7 @@ typedef struct TakeIn
 	HTAB	   *wanted;			/* keys asked for and not seen yet */
 	Tuplestorestate *present;	/* keys of the source, for a full compare; or its rows, see take_results */
 	int64		written;
+	bool		is_suspended;	/* the owner of the texts is, for a statement of the caller's */
 	MemoryContext context;
 } TakeIn;
 
@@ -74,7 +75,9 @@ PG_FUNCTION_INFO_V1(cdp_take_in);
 	do \
 	{ \
 		source_owner_suspend(&(take)->texts.owner); \
+		(take)->is_suspended = true; \
 		statement; \
+		(take)->is_suspended = false; \
 		source_owner_resume(&(take)->texts.owner); \
 	} while (0)
 
@@ -378,7 +381,7 @@ take_query(TakeIn *take, Datum keys, bool has_keys)
 	graph_query_is_running = true;
 	PG_TRY();
 	{
-		(void) cdp_query_run(stitch->query, 0, take->present != NULL ? keep_result : take_row, take);
+		source_owner_run(stitch->query, 0, take->present != NULL ? keep_result : take_row, take, &take->is_suspended);
 	}
 	PG_FINALLY();
 	{
@@ -487,7 +490,7 @@ take_missing(TakeIn *take, int64 limit, bool has_limit)
 	cdp_query_refuse_temporary(query);
 	if (cdp_query_descriptor(query)->natts < 1 || TupleDescAttr(cdp_query_descriptor(query), 0)->atttypid != TEXTOID)
 		elog(ERROR, "the query of source \"%s\" yields no key of type text", take->stitch.source);
-	(void) cdp_query_run(query, CDP_QUERY_PARALLEL, note_present, take);
+	source_owner_run(query, CDP_QUERY_PARALLEL, note_present, take, NULL);
 	source_owner_leave(&take->texts.owner);
 	cdp_query_free(query);
 
@@ -570,6 +573,11 @@ cdp_take_in(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	selection = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (strcmp(selection, "list") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid selection 'list' of cdp.take_in"),
+				 errhint("It is that of cdp.source_keys.")));
 	by_key = strcmp(selection, "keys") == 0;
 	if (by_key && PG_ARGISNULL(2))
 		ereport(ERROR,

@@ -111,14 +111,35 @@ CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE sql ST
 \set VERBOSITY terse
 INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
 ROLLBACK;
--- and a serialization failure, which it may repeat
+-- and a serialization failure, which it may repeat: a prepared transaction writes what the expression reads, and read what this one writes
+CREATE TABLE live.written (n integer);
+CREATE TABLE live.read (n integer);
+GRANT SELECT ON live.read TO regress_capture_owner;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(*) FROM live.written;
+INSERT INTO live.read VALUES (1);
+PREPARE TRANSACTION 'regress_cdp_other';
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+INSERT INTO live.written VALUES (1);
+CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE sql STABLE AS $$ SELECT email || count(*) FROM live.read $$;
+INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
+ROLLBACK;
+ROLLBACK PREPARED 'regress_cdp_other';
+BEGIN;
+LOCK TABLE live.read;
+PREPARE TRANSACTION 'regress_cdp_other';
+BEGIN;
+SET LOCAL lock_timeout = '100ms';
+CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN email || (SELECT count(*) FROM live.read); END $$;
+INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
+ROLLBACK;
+ROLLBACK PREPARED 'regress_cdp_other';
+DROP TABLE live.written, live.read;
+-- while RAISE with such a SQLSTATE is an error in an expression like others
 BEGIN;
 CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RAISE serialization_failure; END $$;
 INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
-ROLLBACK;
-BEGIN;
-CREATE OR REPLACE FUNCTION live.checked(email text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RAISE lock_not_available; END $$;
-INSERT INTO live.contact VALUES (50, 'hal@example.org', 'c50', 'FR', '2024-03-01');
+SELECT record_key, reason, detail FROM cdp.rejected_records;
 ROLLBACK;
 \set VERBOSITY default
 -- The expressions can do nothing with the rights of the storage's owner, nor of the writer.
