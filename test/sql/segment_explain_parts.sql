@@ -187,6 +187,13 @@ SELECT kind, result FROM cdp.explain_segment('nobody', :eva);
 SELECT kind, result FROM cdp.explain_segment('small', :eva);
 SELECT cdp.segment_sql('nobody') AS statement \gset
 SELECT count(*) FROM (:statement) AS s;
+-- a reader may ask, and needs the rights for the query alone to preview it
+SELECT cdp.grant_access('explain_reader', 'reader');
+GRANT SELECT ON invited TO explain_reader;
+SET ROLE explain_reader;
+SELECT kind, result FROM cdp.explain_segment('invited', :eva);
+SELECT members FROM cdp.preview_segment(query => 'SELECT profile_id FROM invited');
+RESET ROLE;
 DROP TABLE public.invited;
 SELECT cdp.teardown(false);
 DROP OWNED BY explain_owner, explain_reader, explain_other;
