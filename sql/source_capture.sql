@@ -437,6 +437,7 @@ DECLARE
     declared record;
     kind "char";
     stale record;
+    abroad regclass;
 BEGIN
     PERFORM cdp.require_storage();
     SELECT s.relation, s.capture INTO declared FROM cdp_data.source AS s WHERE s.name = source;
@@ -469,6 +470,18 @@ BEGIN
         RAISE wrong_object_type USING
             MESSAGE = pg_catalog.format('%s is no table, so triggers cannot see its changes', declared.relation),
             HINT = 'Use capture => ''pull'', or declare the table that the view reads.';
+    END IF;
+    -- PostgreSQL would refuse statements of writers that reach it.
+    WITH RECURSIVE tree AS (
+        SELECT cdp.find_relation(declared.relation) AS relid
+        UNION
+        SELECT i.inhrelid FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.relid
+    )
+    SELECT c.oid::regclass INTO abroad FROM tree AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.relid WHERE c.relkind = 'f' LIMIT 1;
+    IF FOUND THEN
+        RAISE wrong_object_type USING
+            MESSAGE = pg_catalog.format('changes of %s cannot be captured, because its partition %s is a foreign table', declared.relation, abroad),
+            HINT = 'Use capture => ''pull''.';
     END IF;
     PERFORM cdp.verify_capture(source);
 END

@@ -152,6 +152,21 @@ CALL cdp.refresh('stock');
 SELECT l.mode, l.status, l.rows_read, l.retracted FROM cdp.refresh_log AS l WHERE l.source = 'stock' ORDER BY l.log_id;
 SELECT cdp.drop_source('stock');
 
+-- ---------- foreign partitions ----------
+-- Triggers on the table would fail those who write to it.
+CREATE FOREIGN DATA WRAPPER regress_cdp_wrapper;
+CREATE SERVER regress_cdp_server FOREIGN DATA WRAPPER regress_cdp_wrapper;
+CREATE TABLE depot.far (id integer, mail text) PARTITION BY RANGE (id);
+CREATE TABLE depot.far_1 PARTITION OF depot.far FOR VALUES FROM (0) TO (100);
+CREATE FOREIGN TABLE depot.far_2 PARTITION OF depot.far FOR VALUES FROM (100) TO (200) SERVER regress_cdp_server;
+SELECT cdp.create_source('far', 'depot.far', record_key => 'id', identifiers => 'mail AS email', capture => 'immediate');
+SELECT cdp.create_source('far', 'depot.far', record_key => 'id', identifiers => 'mail AS email');
+SELECT cdp.alter_source('far', capture => 'queue');
+SELECT source, capture FROM cdp.sources WHERE source = 'far';
+SELECT cdp.drop_source('far');
+DROP SERVER regress_cdp_server CASCADE;
+DROP FOREIGN DATA WRAPPER regress_cdp_wrapper;
+
 -- ---------- what stands in the context of errors ----------
 SELECT cdp.create_source('box', 'depot.box', record_key => 'id', identifiers => 'mail AS email');
 SELECT cdp.create_source('other', 'depot.box', record_key => 'id', identifiers => 'mail AS email', traits => 'label AS weight');
