@@ -561,28 +561,27 @@ $drop$;
 COMMENT ON FUNCTION cdp.remove_expression(text, text, boolean) IS
 'Internal: what cdp.drop_computed_trait and cdp.drop_segment do.';
 
-CREATE FUNCTION cdp.require_no_score(names text[], only_percentiles boolean DEFAULT false) RETURNS void
+CREATE FUNCTION cdp.require_no_score(name text, only_percentiles boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $require$
 DECLARE
-    trait record;
+    score text;
 BEGIN
     PERFORM cdp.require_declarer();
-    SELECT n.name, s.name AS score INTO trait
-    FROM pg_catalog.unnest(names) WITH ORDINALITY AS n(name, place)
-    JOIN cdp_data.score AS s ON n.name = s.name || '_percentile' OR n.name = s.name AND NOT only_percentiles
-    JOIN cdp_data.expression AS e ON e.kind = 'trait' AND e.name = s.name
-    ORDER BY n.place LIMIT 1;
+    SELECT s.name INTO score
+    FROM cdp_data.score AS s JOIN cdp_data.expression AS e ON e.kind = 'trait' AND e.name = s.name
+    WHERE $1 = s.name || '_percentile' OR $1 = s.name AND NOT only_percentiles LIMIT 1;
     IF FOUND THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = pg_catalog.format('computed trait "%s" is that of score "%s"', trait.name, trait.score),
+            MESSAGE = pg_catalog.format('computed trait "%s" is that of score "%s"', $1, score),
             HINT = 'Change the score with cdp.create_score(..., replace => true), or drop it with cdp.drop_score.';
     END IF;
+    RETURN $1;
 END
 $require$;
-COMMENT ON FUNCTION cdp.require_no_score(text[], boolean) IS
-'Internal: raises an error where one of these names is that of a score or of its percentile (or, if only_percentiles, of a percentile), whose expressions cdp.create_score writes.';
+COMMENT ON FUNCTION cdp.require_no_score(text, boolean) IS
+'Internal: returns the name, or raises an error where it is that of a score or of its percentile (or, if only_percentiles, of a percentile), whose expressions cdp.create_score writes.';
 
 -- ---------- computed traits ----------
 
@@ -593,8 +592,7 @@ CREATE FUNCTION cdp.create_computed_trait(
     RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-    SELECT cdp.require_no_score(ARRAY[name]);
-    SELECT cdp.declare_expression('trait', name, expression, false, refresh, true, owner, time_zone, description, cdp.current_search_path(), true, replace);
+    SELECT cdp.declare_expression('trait', cdp.require_no_score(name), expression, false, refresh, true, owner, time_zone, description, cdp.current_search_path(), true, replace);
 END;
 COMMENT ON FUNCTION cdp.create_computed_trait(text, text, text, regrole, text, text, boolean) IS
 'Declares a trait that is an SQL expression over a profile and its events: columns of cdp.profiles as profile.name, those of cdp.events inside aggregates as event.name, segments as segment.name.  It becomes a column of cdp.profiles, filled by the next refresh, and runs with the rights of its owner (NULL: the caller), in a time zone (NULL: that of the option) and with the search_path of the caller.  The same declaration again does nothing; another one needs replace => true.';
@@ -606,8 +604,7 @@ CREATE FUNCTION cdp.alter_computed_trait(
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
     -- Only the expression is the score's.
-    SELECT cdp.require_no_score(ARRAY[name]) WHERE expression IS NOT NULL;
-    SELECT cdp.declare_expression('trait', name, expression, false, refresh, NULL, owner, time_zone, description, cdp.current_search_path(), false, true);
+    SELECT cdp.declare_expression('trait', CASE WHEN expression IS NULL THEN name ELSE cdp.require_no_score(name) END, expression, false, refresh, NULL, owner, time_zone, description, cdp.current_search_path(), false, true);
 END;
 COMMENT ON FUNCTION cdp.alter_computed_trait(text, text, text, regrole, text, text) IS
 'Changes the declaration of a computed trait; NULL keeps a part, an empty description takes it away.  What depends on the trait is analysed again, and an error there undoes the change.';
@@ -615,8 +612,7 @@ COMMENT ON FUNCTION cdp.alter_computed_trait(text, text, text, regrole, text, te
 CREATE FUNCTION cdp.rename_computed_trait(name text, new_name text) RETURNS void
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-    SELECT cdp.require_no_score(ARRAY[name, new_name]);
-    SELECT cdp.retitle_expression('trait', name, new_name);
+    SELECT cdp.retitle_expression('trait', cdp.require_no_score(name), cdp.require_no_score(new_name));
 END;
 COMMENT ON FUNCTION cdp.rename_computed_trait(text, text) IS
 'Renames a computed trait and its column in cdp.profiles; views that were built on that go on.  An error while other expressions call the trait by its name.';
@@ -625,8 +621,7 @@ CREATE FUNCTION cdp.drop_computed_trait(name text, cascade boolean DEFAULT false
     LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
     -- A score goes with its trait, but does not go on without its percentile.
-    SELECT cdp.require_no_score(ARRAY[name], only_percentiles => true);
-    SELECT cdp.remove_expression('trait', name, cascade);
+    SELECT cdp.remove_expression('trait', cdp.require_no_score(name, only_percentiles => true), cascade);
 END;
 COMMENT ON FUNCTION cdp.drop_computed_trait(text, boolean) IS
 'Drops a computed trait and its column; an error while other expressions need it, unless cascade, which drops them as well, or while something was built on its column in cdp.profiles.';
