@@ -239,6 +239,17 @@ cut_aggregate(Cutting *cutting, Aggref *given)
 	}
 }
 
+#if PG_VERSION_NUM >= 160000
+/* The value in the place of the stand-in that a conversion has for it. */
+static Node *
+convert_mutator(Node *node, void *value)
+{
+	if (node == NULL || IsA(node, CaseTestExpr))
+		return node == NULL ? NULL : value;
+	return expression_tree_mutator(node, convert_mutator, value);
+}
+#endif
+
 static Node *
 cut_mutator(Node *node, void *argument)
 {
@@ -246,6 +257,16 @@ cut_mutator(Node *node, void *argument)
 
 	if (node == NULL)
 		return NULL;
+#if PG_VERSION_NUM >= 160000
+	/* JSON_ARRAYAGG and JSON_OBJECTAGG are aggregates in a wrapper, which cannot be written around anything else */
+	if (IsA(node, JsonConstructorExpr) && castNode(JsonConstructorExpr, node)->func != NULL && IsA(castNode(JsonConstructorExpr, node)->func, Aggref))
+	{
+		Node	   *value = cut_mutator((Node *) castNode(JsonConstructorExpr, node)->func, argument);
+		Node	   *conversion = (Node *) castNode(JsonConstructorExpr, node)->coercion;
+
+		return conversion == NULL ? value : convert_mutator(conversion, value);
+	}
+#endif
 	if (IsA(node, Aggref) && (int) castNode(Aggref, node)->agglevelsup == cutting->depth)
 		return cut_aggregate(cutting, castNode(Aggref, node));
 	if (IsA(node, Query))
