@@ -219,6 +219,16 @@ has_hint(void)
 	return result;
 }
 
+/* Whether a text is a query by its first word, which is at the position of the error. */
+static bool
+begins_as_query(const char *text, int position)
+{
+	const char *start = text + strspn(text, " \t\r\n");
+
+	return position == (int) (start - text) + 1 &&
+		(pg_strncasecmp(start, "select", 6) == 0 || pg_strncasecmp(start, "with", 4) == 0 || pg_strncasecmp(start, "values", 6) == 0);
+}
+
 /* Positions are those in the user's text, shown as that of an internal query. */
 static void
 reading_error_callback(void *argument)
@@ -237,6 +247,8 @@ reading_error_callback(void *argument)
 				errhint("A column is one of profile, event or segment, such as profile.country; a constant is written in quotes of its own: '%.*s'.",
 						(int) strlen(strVal(linitial(column->fields))), written + (*written == '"' ? 1 : 0));
 		}
+	if (geterrcode() == ERRCODE_SYNTAX_ERROR && reading->expression->is_segment && begins_as_query(reading->expression->definition, geterrposition()))
+		errhint("A predicate is an expression; what begins with SELECT, WITH or VALUES is for the argument query.");
 	given_text_show_position(reading->expression->definition);
 	if (geterrcode() == ERRCODE_GROUPING_ERROR)
 		errhint("Columns of event stand inside aggregates, such as count(*) FILTER (WHERE event.event_name = 'purchase'); columns of profile stand outside, or inside beside those of event.");

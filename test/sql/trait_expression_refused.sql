@@ -31,6 +31,7 @@ SELECT compile_segment('true WINDOW w AS ()');
 SELECT compile_segment('DISTINCT true');
 SELECT compile_segment('true UNION SELECT false');
 SELECT compile_segment('SELECT true');
+SELECT compile_segment(E'\n with buyer AS (SELECT 1) SELECT true FROM buyer');
 SELECT compile_segment('true)) UNION SELECT profile_id FROM cdp.profiles --');
 SELECT compile_segment('profile.country := ''FR''');
 SELECT compile_segment('*');
